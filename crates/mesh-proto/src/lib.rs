@@ -1,1 +1,33 @@
-//! Being written.
+//! The wire protocol of Mesh: frames, error and close codes, names, ids, positions and limits.
+//!
+//! Nothing here does IO, waits or reads a clock. `PROTOCOL.md` says the same in prose.
+
+mod builtin;
+mod close;
+mod code;
+mod frame;
+mod id;
+pub mod limits;
+mod name;
+mod position;
+mod scan;
+
+pub use builtin::{
+    ConnectionMetadata, Hello, HelloLimits, JoinRoom, Joined, Metadata, RoomMetadata, Success, Welcome,
+    command,
+};
+pub use close::CloseCode;
+pub use code::{Class, Code};
+pub use frame::{Form, Malformed, Request, encode_push, error_parts, json_string, parse, reply_parts};
+pub use id::{BadId, ConnId, Entropy, Incarnation};
+
+pub use limits::Limits;
+pub use name::{CommandName, NameError, RoomName};
+pub use position::{Epoch, Position, Tag};
+pub use scan::{Excess, scan};
+
+/// The number a client says in `mesh/hello`, and the only one this server speaks.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The WebSocket subprotocol that makes a client a hello client.
+pub const SUBPROTOCOL: &str = "mesh.v1";

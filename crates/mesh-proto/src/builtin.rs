@@ -1,0 +1,119 @@
+//! The payloads of the commands that belong to the protocol.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{ConnId, RoomName};
+
+/// The names of the built-in commands and of the frames that keep a connection alive.
+pub mod command {
+    /// A hello client's first frame.
+    pub const HELLO: &str = "mesh/hello";
+    /// Asks whether the connection lives.
+    pub const NOOP: &str = "mesh/noop";
+    /// Enter a room.
+    pub const JOIN_ROOM: &str = "mesh/join-room";
+    /// Leave a room.
+    pub const LEAVE_ROOM: &str = "mesh/leave-room";
+    /// Read a room's metadata.
+    pub const GET_ROOM_METADATA: &str = "mesh/get-room-metadata";
+    /// Read another connection's metadata.
+    pub const GET_CONNECTION_METADATA: &str = "mesh/get-connection-metadata";
+    /// Read one's own metadata.
+    pub const GET_MY_CONNECTION_METADATA: &str = "mesh/get-my-connection-metadata";
+    /// Watch who is present: answered `success: false` until presence exists.
+    pub const SUBSCRIBE_PRESENCE: &str = "mesh/subscribe-presence";
+    /// Server to client: say that you live.
+    pub const PING: &str = "ping";
+    /// Client to server: it lives.
+    pub const PONG: &str = "pong";
+    /// Server to client: answer this at once.
+    pub const LATENCY_REQUEST: &str = "latency:request";
+    /// Client to server: the answer.
+    pub const LATENCY_RESPONSE: &str = "latency:response";
+    /// Server to client: the last round trip in milliseconds.
+    pub const LATENCY: &str = "latency";
+}
+
+/// `mesh/hello`.
+#[derive(Debug, Deserialize)]
+pub struct Hello {
+    /// The protocol that the client speaks.
+    pub protocol: u32,
+    /// Whatever the server's authenticator understands.
+    pub credential: Option<Box<RawValue>>,
+}
+
+/// The answer to `mesh/hello`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Welcome {
+    /// The protocol that the server speaks.
+    pub protocol: u32,
+    /// The client's own id.
+    pub connection_id: ConnId,
+    /// Milliseconds since 1970.
+    pub server_time: u64,
+    /// Milliseconds between two pings.
+    pub ping_interval: u64,
+    /// The limits in force.
+    pub limits: HelloLimits,
+}
+
+/// The limits that a client can keep to by itself.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HelloLimits {
+    /// Bytes of one message.
+    pub message_bytes: usize,
+    /// Commands that run at once.
+    pub in_flight: usize,
+    /// Commands that wait.
+    pub waiting: usize,
+}
+
+/// A payload that names a room: join, leave, read metadata.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JoinRoom {
+    /// Which room.
+    pub room_name: RoomName,
+}
+
+/// The answer to `mesh/join-room`.
+#[derive(Debug, Serialize)]
+pub struct Joined {
+    /// Always true; a refusal is an error.
+    pub success: bool,
+    /// Who is in the room, in order of joining, the joiner included, at most `present_max` of them.
+    pub present: Vec<ConnId>,
+    /// How many are in the room.
+    pub count: u64,
+    /// Whether `present` leaves some out.
+    pub truncated: bool,
+}
+
+/// An answer that is only yes or no.
+#[derive(Debug, Serialize)]
+pub struct Success {
+    /// Yes or no.
+    pub success: bool,
+}
+
+/// `mesh/get-connection-metadata`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionMetadata {
+    /// Whose. A text that is no id of ours is nobody's.
+    pub connection_id: String,
+}
+
+/// `mesh/get-room-metadata`.
+pub type RoomMetadata = JoinRoom;
+
+/// The answer to the commands that read metadata.
+#[derive(Debug, Serialize)]
+pub struct Metadata<'a> {
+    /// `null` if there is none.
+    pub metadata: Option<&'a RawValue>,
+}

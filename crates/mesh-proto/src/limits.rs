@@ -1,0 +1,108 @@
+//! Every bound there is, in one place: its name says the unit, its value is the default.
+
+use std::time::Duration;
+
+/// Bytes of a room's, channel's, record's or command's name.
+pub const NAME_BYTES_MAX: usize = 255;
+/// Bytes of a request's `id`, as written.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// The bounds of a server. `Limits::default()` is what a server runs with unless it is told otherwise.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of one message from a client (256 KiB). Over it: close 1009, before the bytes are kept.
+    pub message_bytes_max: usize,
+    /// WebSocket fragments of one message (1,024). Over it: close 1009.
+    pub fragments_max: usize,
+    /// Brackets around the innermost value of a message (64). Over it: `bad_payload`.
+    pub depth_max: usize,
+    /// Members of all objects of a message together (10,000). Over it: `bad_payload`.
+    pub members_max: usize,
+    /// Bytes of the first frame of a hello client (4 KiB). Over it: close `hello_expected`.
+    pub hello_bytes_max: usize,
+    /// Bad frames within [`bad_frames_window`](Self::bad_frames_window) (100). Over it: close `bad_frames`.
+    pub bad_frames_max: u32,
+    /// The window of [`bad_frames_max`](Self::bad_frames_max) (10 s).
+    pub bad_frames_window: Duration,
+
+    /// Bytes that wait to be read by one client (1 MiB). Over it: close `slow_reader`. An empty outbox takes any one frame.
+    pub outbox_bytes_max: usize,
+    /// Commands of one connection that run at once (32). More of them wait.
+    pub in_flight_max: usize,
+    /// Commands of one connection that wait (1,024). Over it: `too_many_in_flight`.
+    pub waiting_max: usize,
+    /// Bytes of payloads of the commands that wait (256 KiB). Over it: `too_many_in_flight`.
+    pub waiting_bytes_max: usize,
+    /// Rooms that one connection is in (50). Over it: `too_large`.
+    pub rooms_max: usize,
+    /// Bytes of a connection's or a room's metadata as JSON (64 KiB). Over it: `too_large`.
+    pub metadata_bytes_max: usize,
+    /// Members named in the answer to a join (1,000); `count` tells how many there are.
+    pub present_max: usize,
+    /// Items of one page of a list (1,000).
+    pub page_max: usize,
+
+    /// How long a handler may take (30 s). Over it: `timeout`, and the handler is dropped.
+    pub command_timeout: Duration,
+    /// How long a guard or the authenticator may take (5 s). Over it: refused.
+    pub guard_timeout: Duration,
+    /// How long `on_connect` may take before the connection's first command runs (5 s).
+    pub on_connect_timeout: Duration,
+    /// How long any one call to the backend may take (5 s). Over it: `unavailable`.
+    pub backend_timeout: Duration,
+    /// How long a client may take from its first byte to the end of its HTTP request (5 s), under `mesh.listen`.
+    pub handshake_timeout: Duration,
+    /// How long a hello client may take to say `mesh/hello` after the 101 (5 s).
+    pub hello_timeout: Duration,
+    /// How long a closed connection may take to read what it was still owed (5 s). Over it: reset.
+    pub linger: Duration,
+
+    /// Time between two pings (10 s).
+    pub ping_interval: Duration,
+    /// Pings in a row that may stay unanswered (1): with 1, a silent peer is closed on the third interval.
+    pub max_missed_pongs: u32,
+    /// Time between two measurements of latency (5 s).
+    pub latency_interval: Duration,
+
+    /// Bytes of publications that wait to be handed out on this instance (64 MiB). Over it: continuity is lost, and
+    /// topics resynchronise.
+    pub inbox_bytes_max: usize,
+    /// How long an instance stays subscribed to a topic after its last local listener left (1 s), so that churn costs
+    /// nothing.
+    pub unsubscribe_linger: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 256 * 1024,
+            fragments_max: 1024,
+            depth_max: 64,
+            members_max: 10_000,
+            hello_bytes_max: 4 * 1024,
+            bad_frames_max: 100,
+            bad_frames_window: Duration::from_secs(10),
+            outbox_bytes_max: 1024 * 1024,
+            in_flight_max: 32,
+            waiting_max: 1024,
+            waiting_bytes_max: 256 * 1024,
+            rooms_max: 50,
+            metadata_bytes_max: 64 * 1024,
+            present_max: 1000,
+            page_max: 1000,
+            command_timeout: Duration::from_secs(30),
+            guard_timeout: Duration::from_secs(5),
+            on_connect_timeout: Duration::from_secs(5),
+            backend_timeout: Duration::from_secs(5),
+            handshake_timeout: Duration::from_secs(5),
+            hello_timeout: Duration::from_secs(5),
+            linger: Duration::from_secs(5),
+            ping_interval: Duration::from_secs(10),
+            max_missed_pongs: 1,
+            latency_interval: Duration::from_secs(5),
+            inbox_bytes_max: 64 * 1024 * 1024,
+            unsubscribe_linger: Duration::from_secs(1),
+        }
+    }
+}
