@@ -1,0 +1,4 @@
+//! Faults.
+/// To come.
+#[derive(Debug)]
+pub struct Faulty;

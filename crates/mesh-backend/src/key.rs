@@ -1,0 +1,49 @@
+//! Names of what is shared. The kind is apart from the name, so that no name can forge a key of another kind; a
+//! backend that flattens the two into one text must escape or prefix with a length.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// What a key names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Everybody: the topic every instance subscribes to. Its name is empty.
+    Everybody,
+    /// One instance's own topic; the name is its incarnation.
+    Instance,
+    /// One of 64 shards of the roster of connections; the name is its number.
+    Connections,
+    /// A room: its topic and its roster.
+    Room,
+    /// A room's metadata: a cell.
+    RoomMetadata,
+    /// A channel: its topic and its log.
+    Channel,
+    /// A record: its topic, its log and its cell.
+    Record,
+    /// Presence of a room: its topic and its roster.
+    Presence,
+}
+
+/// A topic, log, cell or roster.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// What it names.
+    pub kind: Kind,
+    /// Any text, byte for byte.
+    pub name: Arc<str>,
+}
+
+impl Key {
+    /// A key of a kind.
+    pub fn new(kind: Kind, name: impl Into<Arc<str>>) -> Self {
+        Self { kind, name: name.into() }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({:?})", self.kind, self.name)
+    }
+}

@@ -1,0 +1,88 @@
+//! Who is subscribed to what.
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use mesh_proto::{Incarnation, Position};
+
+use crate::{Announce, Arrival, Inbox, Key, Wire};
+
+#[derive(Default)]
+pub(super) struct Topics(BTreeMap<Key, Topic>);
+
+/// Exists while somebody is subscribed. Both lists are in order of incarnations, and short.
+#[derive(Default)]
+struct Topic {
+    subscribers: Vec<(Incarnation, Inbox)>,
+    /// How much each incarnation published, for gaps to be seen.
+    counts: Vec<(Incarnation, u64)>,
+}
+
+impl Topics {
+    pub(super) fn subscribe(&mut self, topic: &Key, who: Incarnation, inbox: &Inbox) {
+        let topic = self.0.entry(topic.clone()).or_default();
+        if let Err(at) = topic.subscribers.binary_search_by_key(&who, |s| s.0) {
+            topic.subscribers.insert(at, (who, inbox.clone()));
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, topic: &Key, who: Incarnation) {
+        let Some(entry) = self.0.get_mut(topic) else { return };
+        entry.subscribers.retain(|s| s.0 != who);
+        if entry.subscribers.is_empty() {
+            self.0.remove(topic);
+        }
+    }
+
+    /// Forget an incarnation altogether.
+    pub(super) fn forget(&mut self, who: Incarnation) {
+        self.0.retain(|_, topic| {
+            topic.subscribers.retain(|s| s.0 != who);
+            topic.counts.retain(|c| c.0 != who);
+            !topic.subscribers.is_empty()
+        });
+    }
+
+    /// Append to the inbox of everybody subscribed.
+    pub(super) fn publish(&mut self, from: Incarnation, announce: Announce, position: Option<Position>) {
+        let Some(topic) = self.0.get_mut(&announce.topic) else { return };
+        let at = topic.counts.binary_search_by_key(&from, |c| c.0).unwrap_or_else(|at| {
+            topic.counts.insert(at, (from, 0));
+            at
+        });
+        topic.counts[at].1 += 1;
+        let (full, patch) = match announce.variants {
+            Some(variants) => {
+                (Some(join(variants.full, position)), variants.patch.map(|patch| join(patch, position)))
+            }
+            None => (None, None),
+        };
+        let arrival = Arrival {
+            topic: announce.topic,
+            from,
+            n: topic.counts[at].1,
+            position,
+            audience: announce.audience,
+            txn: announce.txn,
+            full,
+            patch,
+            control: announce.control,
+        };
+        for (_, inbox) in &topic.subscribers {
+            inbox.push(arrival.clone());
+        }
+    }
+}
+
+fn join(wire: Wire, position: Option<Position>) -> Bytes {
+    let (before, after) = match wire {
+        Wire::Final(text) => return text,
+        Wire::Seam { before, after } => (before, after),
+    };
+    let seam = position.map_or(String::new(), |p| format!(r#""epoch":"{}","offset":{}"#, p.epoch, p.offset));
+    let mut text = BytesMut::with_capacity(before.len() + seam.len() + after.len());
+    text.put(before);
+    text.put(seam.as_bytes());
+    text.put(after);
+    text.freeze()
+}
