@@ -1,0 +1,97 @@
+import { CodeError } from "./errors.js";
+import { Ids } from "./ids.js";
+import { writeCommand } from "./wire.js";
+/** The commands that wait for a connection, and those that wait for an answer. */
+export class Calls {
+    #limits;
+    #ids = new Ids();
+    #sent = new Map();
+    #queue = [];
+    #queueBytes = 0;
+    // Never later than the first deadline. It may be earlier, since calls that end don't move it: then the timer fires
+    // once for nothing, which costs less than a search for each answer.
+    #dueAt = Number.POSITIVE_INFINITY;
+    constructor(limits) {
+        this.#limits = limits;
+    }
+    /** Gives the call an id and answers its frame, or `undefined` if there is no id. */
+    send(call) {
+        const id = this.#ids.take();
+        if (id === undefined)
+            return undefined;
+        this.#sent.set(id, call);
+        this.#dueAt = Math.min(this.#dueAt, call.deadline);
+        return writeCommand(id, call.command, call.body);
+    }
+    /** The call that an answer belongs to; `undefined` if it ended before. Its id is free from now on. */
+    answered(id) {
+        if (typeof id !== "number")
+            return undefined;
+        const call = this.#sent.get(id);
+        this.#sent.delete(id);
+        this.#ids.release(id);
+        return call;
+    }
+    /** Keeps the call until there is a connection, or answers why not. */
+    enqueue(call) {
+        if (this.#queue.length >= this.#limits.commands || this.#queueBytes + call.bytes > this.#limits.bytes) {
+            return new CodeError("Too many commands wait for a connection", "queue_full", "CodeError", {
+                retryable: true,
+            });
+        }
+        this.#queue.push(call);
+        this.#queueBytes += call.bytes;
+        this.#dueAt = Math.min(this.#dueAt, call.deadline);
+        return undefined;
+    }
+    /** Takes all that was queued, in order. */
+    drain() {
+        const queue = this.#queue;
+        this.#queue = [];
+        this.#queueBytes = 0;
+        return queue;
+    }
+    /** The connection is gone: takes all that was sent, and begins again with all ids free. */
+    reset() {
+        const sent = [...this.#sent.values()];
+        this.#sent = new Map();
+        this.#ids = new Ids();
+        return sent;
+    }
+    /** Takes the calls that match. The ids of those that were sent stay taken until their answers come. */
+    remove(matches) {
+        const removed = [];
+        for (const [id, call] of this.#sent) {
+            if (!matches(call))
+                continue;
+            removed.push(call);
+            this.#sent.delete(id);
+        }
+        const queue = [];
+        for (const call of this.#queue) {
+            if (!matches(call)) {
+                queue.push(call);
+                continue;
+            }
+            removed.push(call);
+            this.#queueBytes -= call.bytes;
+        }
+        this.#queue = queue;
+        return removed;
+    }
+    /** Takes the calls whose time is up. */
+    expired(now) {
+        if (now < this.#dueAt)
+            return [];
+        const expired = this.remove((call) => call.deadline <= now);
+        this.#dueAt = Number.POSITIVE_INFINITY;
+        for (const call of [...this.#sent.values(), ...this.#queue]) {
+            this.#dueAt = Math.min(this.#dueAt, call.deadline);
+        }
+        return expired;
+    }
+    /** When `expired` has something to do at the earliest. */
+    dueAt() {
+        return this.#sent.size + this.#queue.length === 0 ? Number.POSITIVE_INFINITY : this.#dueAt;
+    }
+}

@@ -1,0 +1,3 @@
+export { Status } from "./actions.js";
+export { MeshClient } from "./client.js";
+export { CodeError } from "./errors.js";

@@ -1,0 +1,17 @@
+import { asCodeError } from "./errors.js";
+import { isObject } from "./wire.js";
+/** Reads the answer to a join. */
+export function parseJoined(value) {
+    const answer = isObject(value) ? value : {};
+    const present = (Array.isArray(answer.present) ? answer.present : []).filter((id) => typeof id === "string");
+    const count = typeof answer.count === "number" ? answer.count : present.length;
+    return { success: answer.success === true, present, count, truncated: answer.truncated === true };
+}
+/** Reads the answer to a question for metadata. */
+export function parseMetadata(value) {
+    return isObject(value) ? (value.metadata ?? null) : null;
+}
+/** A refusal as a result. */
+export function refused(error) {
+    return { success: false, error: asCodeError(error, "internal") };
+}

@@ -1,0 +1,439 @@
+import { Status } from "./actions.js";
+import { backoffMs } from "./backoff.js";
+import { Calls } from "./calls.js";
+import { closeClass, closeName } from "./closes.js";
+import { CodeError, closedError, connectionError, disconnectedError, timeoutError } from "./errors.js";
+import { Rooms } from "./rooms.js";
+import { isObject, isReserved, latencyText, parseFrame, pongText } from "./wire.js";
+const never = Number.POSITIVE_INFINITY;
+const authMs = 30_000;
+const dialMs = 10_000;
+const probeMs = 2_000;
+const rejoinMs = 10_000;
+// Rooms are joined again some at a time: the server takes 32 commands at once and lets only so many wait.
+const rejoinsAtOnce = 16;
+// A connection that lived for less doesn't make the next wait shorter: a server that takes every connection and drops it
+// at once would otherwise be dialled without end (trap u).
+const stableMs = 10_000;
+// Waking may skip the wait, but events that come in a burst dial no faster than this.
+const wakeDialMsMin = 1_000;
+// What a server takes unless its answer to the hello says otherwise.
+const messageBytesDefault = 262_144;
+/**
+ * The client's one state machine, without socket and timer. Each input is told the time; those of a socket carry its
+ * generation, and what an older one still has to say is ignored. `take` answers what is to be done, `dueAt` when `time`
+ * is to be called.
+ */
+export class Session {
+    #options;
+    #calls;
+    #rooms = new Rooms();
+    #actions = [];
+    #phase = "idle";
+    #announced = Status.OFFLINE;
+    #generation = 0;
+    #connectionId;
+    #credential;
+    /** Of `wait`, `auth`, `dial` and `hello`: when it ends. */
+    #phaseEnds = never;
+    #heardAt = 0;
+    #dialledAt = Number.NEGATIVE_INFINITY;
+    #onlineAt = 0;
+    #probeEnds = never;
+    #wasOnline = false;
+    /** Attempts and connections lost since the last stable one. */
+    #failures = 0;
+    /** Whether a new credential was already asked for since the last stable connection. */
+    #refreshed = false;
+    #nextReason = "reconnect";
+    #stopped;
+    #rejoin = [];
+    #rejoining = 0;
+    #messageBytes = messageBytesDefault;
+    constructor(options) {
+        this.#options = options;
+        this.#calls = new Calls(options.queue);
+    }
+    get status() {
+        if (this.#phase === "online")
+            return Status.ONLINE;
+        if (this.#phase === "idle" || this.#phase === "stopped" || this.#phase === "closed")
+            return Status.OFFLINE;
+        return this.#wasOnline || this.#failures > 0 ? Status.RECONNECTING : Status.CONNECTING;
+    }
+    get connectionId() {
+        return this.#connectionId;
+    }
+    /** Takes what is to be done, in order. */
+    take() {
+        const actions = this.#actions;
+        this.#actions = [];
+        return actions;
+    }
+    /** When `time` is to be called; `Infinity` for never. */
+    dueAt() {
+        const calls = Math.min(this.#calls.dueAt(), this.#phaseEnds);
+        if (!this.#isOpen())
+            return calls;
+        const silent = this.#heardAt + this.#options.silenceMs;
+        const rooms = this.#phase === "online" ? this.#rooms.dueAt() : never;
+        return Math.min(calls, silent, this.#probeEnds, rooms);
+    }
+    // --- What the application wants -----------------------------------------------------------------------------------
+    /** Connects, or joins the attempt under way. */
+    connect(now) {
+        if (this.#phase === "closed")
+            this.#do({ do: "unconnected", error: closedError() });
+        else if (this.#phase === "online")
+            this.#do({ do: "connected" });
+        else if (this.#phase === "idle" || this.#phase === "stopped")
+            this.#start(now);
+    }
+    /** Closes for good. */
+    close() {
+        if (this.#phase === "closed")
+            return;
+        const open = this.#isOpen();
+        this.#hangup(1000, false);
+        this.#enter("closed", never);
+        this.#connectionId = undefined;
+        this.#rejectSent();
+        this.#rejectQueued(closedError());
+        this.#do({ do: "unconnected", error: closedError() });
+        if (open)
+            this.#emit({ event: "close", args: [{ code: 1000, reason: "" }] });
+        this.#emit({ event: "disconnect", args: [] });
+    }
+    /** Sends a command, or keeps it until there is a connection. */
+    call(request, now) {
+        const { key, command, body, bytes, timeoutMs, offline, room } = request;
+        const refusal = this.#refusal(offline);
+        if (refusal)
+            return this.#do({ do: "reject", key, error: refusal });
+        const deadline = now + timeoutMs;
+        const call = { key, kind: "user", command, body, bytes, timeoutMs, deadline };
+        if (room && !room.join)
+            this.#rooms.leave(room.name);
+        const joining = room?.join ? { ...call, join: this.#rooms.join(room.name) } : call;
+        if (this.#phase === "online")
+            return this.#send(joining);
+        const full = this.#calls.enqueue(joining);
+        if (full)
+            return this.#reject(joining, full);
+        if (this.#phase === "idle")
+            this.#start(now);
+    }
+    /** The application no longer waits for that call. */
+    abort(key, error) {
+        for (const call of this.#calls.remove((other) => other.key === key))
+            this.#reject(call, error);
+    }
+    /** The machine woke up, or the network came back: asks whether the connection still lives, or dials sooner. */
+    wake(now) {
+        if (this.#phase === "wait") {
+            const sooner = Math.max(now, this.#dialledAt + wakeDialMsMin);
+            this.#nextReason = "wake";
+            this.#phaseEnds = Math.min(this.#phaseEnds, sooner);
+            this.time(now);
+        }
+        else if (this.#phase === "online" && this.#probeEnds === never) {
+            this.#probeEnds = now + probeMs;
+            this.#send(ownCall("probe", "mesh/noop", undefined, never));
+        }
+    }
+    // --- What the socket and the clock say ----------------------------------------------------------------------------
+    /** The credential for the attempt is here. */
+    credential(generation, value, now) {
+        if (generation !== this.#generation || this.#phase !== "auth")
+            return;
+        this.#credential = value;
+        this.#dialledAt = now;
+        this.#enter("dial", now + dialMs);
+        this.#do({ do: "dial", generation });
+    }
+    /** There is no credential to be had now. */
+    credentialFailed(generation, error, now) {
+        if (generation === this.#generation && this.#phase === "auth")
+            this.#lost("retry", error, now);
+    }
+    /** The socket is open. */
+    opened(generation, now) {
+        if (generation !== this.#generation || this.#phase !== "dial")
+            return;
+        this.#heardAt = now;
+        this.#enter("hello", this.#phaseEnds);
+        const credential = this.#credential;
+        const hello = JSON.stringify(credential === undefined ? { protocol: 1 } : { protocol: 1, credential });
+        this.#credential = undefined;
+        this.#send(ownCall("hello", "mesh/hello", hello, never));
+    }
+    /** A frame came. */
+    frame(generation, text, now) {
+        if (generation !== this.#generation || !this.#isOpen())
+            return;
+        this.#heardAt = now;
+        this.#probeEnds = never;
+        const frame = parseFrame(text);
+        if (!frame)
+            return;
+        this.#emit({ event: "message", args: [frame] });
+        if (frame.id === undefined)
+            return this.#push(frame);
+        const call = this.#calls.answered(frame.id);
+        if (call)
+            this.#answer(call, frame, now);
+    }
+    /** The socket closed, or could not be opened. */
+    closed(generation, code, reason, now) {
+        if (generation !== this.#generation || !(this.#phase === "dial" || this.#isOpen()))
+            return;
+        if (this.#isOpen())
+            this.#emit({ event: "close", args: [{ code, reason }] });
+        const kind = closeClass(code);
+        const details = { code, reason };
+        const name = closeName(code, reason);
+        const error = kind === "retry"
+            ? connectionError(details)
+            : new CodeError(`The server closed the connection: ${name}`, name, "ConnectionError", { details });
+        this.#lost(kind, error, now);
+    }
+    /** Time has passed. */
+    time(now) {
+        for (const call of this.#calls.expired(now)) {
+            if (call.kind === "rejoin")
+                this.#rejoinFailed(call, timeoutError(call.timeoutMs), now);
+            else
+                this.#reject(call, timeoutError(call.timeoutMs));
+        }
+        if (this.#phase === "wait" && now >= this.#phaseEnds)
+            this.#attempt(this.#nextReason, now);
+        else if (now >= this.#phaseEnds)
+            this.#drop("The attempt took too long", now);
+        else if (this.#isOpen() && now >= this.#heardAt + this.#options.silenceMs)
+            this.#drop("silent", now);
+        else if (now >= this.#probeEnds) {
+            this.#drop("silent", now);
+            this.wake(now);
+        }
+        if (this.#phase === "online") {
+            for (const name of this.#rooms.due(now))
+                this.#sendRejoin(name, now);
+        }
+    }
+    // --- Attempts -----------------------------------------------------------------------------------------------------
+    #start(now) {
+        this.#stopped = undefined;
+        this.#refreshed = false;
+        this.#attempt(this.#wasOnline || this.#failures > 0 ? "reconnect" : "initial", now);
+    }
+    #attempt(reason, now) {
+        this.#generation += 1;
+        this.#nextReason = "reconnect";
+        this.#enter("auth", now + authMs);
+        this.#do({ do: "auth", generation: this.#generation, reason });
+    }
+    #online(now) {
+        const again = this.#wasOnline;
+        this.#wasOnline = true;
+        this.#onlineAt = now;
+        this.#enter("online", never);
+        this.#do({ do: "connected" });
+        this.#emit({ event: again ? "reconnect" : "connect", args: [] });
+        for (const call of this.#calls.drain())
+            this.#send(call);
+    }
+    /** We give the connection up, since nothing comes from it any more. */
+    #drop(why, now) {
+        const error = connectionError({ code: 4001, reason: why });
+        if (this.#isOpen())
+            this.#emit({ event: "close", args: [{ code: 4001, reason: why }] });
+        this.#hangup(4001, true);
+        this.#lost("retry", error, now);
+    }
+    #lost(kind, error, now) {
+        const online = this.#phase === "online";
+        if (online && now - this.#onlineAt >= stableMs) {
+            this.#failures = 0;
+            this.#refreshed = false;
+        }
+        this.#connectionId = undefined;
+        this.#probeEnds = never;
+        this.#rejoin = [];
+        this.#rejoining = 0;
+        this.#rejectSent();
+        if (kind === "give_up" || (kind === "refresh" && this.#refreshed))
+            return this.#stop(error);
+        const { shouldReconnect, maxReconnectAttempts, reconnectInterval, random } = this.#options;
+        if (kind === "refresh" && (shouldReconnect || !online)) {
+            this.#refreshed = true;
+            return this.#attempt("expired", now);
+        }
+        this.#failures += 1;
+        if (!shouldReconnect) {
+            this.#enter("idle", never);
+            this.#rejectQueued(error);
+        }
+        else if (this.#failures > maxReconnectAttempts) {
+            return this.#stop(error);
+        }
+        else {
+            this.#enter("wait", now + backoffMs(reconnectInterval, this.#failures, random));
+        }
+        this.#do({ do: "unconnected", error });
+        this.#emit({ event: "error", args: [error] });
+    }
+    /** No more attempts, until the application asks for one by `connect`. */
+    #stop(error) {
+        this.#stopped = error;
+        this.#failures = 0;
+        this.#enter("stopped", never);
+        this.#rejectQueued(error);
+        this.#do({ do: "unconnected", error });
+        this.#emit({ event: "error", args: [error] });
+        this.#emit({ event: "reconnectfailed", args: [error] });
+    }
+    #hangup(code, dead) {
+        if (this.#phase !== "dial" && !this.#isOpen())
+            return;
+        this.#do({ do: "hangup", generation: this.#generation, code, dead });
+    }
+    // --- Calls and answers --------------------------------------------------------------------------------------------
+    #refusal(offline) {
+        if (this.#phase === "closed")
+            return closedError();
+        if (this.#phase === "stopped" && this.#stopped)
+            return this.#stopped;
+        if (this.#phase === "online" || offline === "queue")
+            return undefined;
+        return new CodeError("There is no connection", "offline", "ConnectionError", { retryable: true });
+    }
+    #send(call) {
+        // A frame that is too large would cost the connection (1009) and with it every other call.
+        if (call.bytes > this.#messageBytes) {
+            const message = `The message is larger than ${this.#messageBytes} bytes`;
+            return this.#reject(call, new CodeError(message, "too_large"));
+        }
+        const text = this.#calls.send(call);
+        if (text !== undefined)
+            return this.#do({ do: "send", generation: this.#generation, text });
+        const error = new CodeError("Every id waits for an answer", "too_many_in_flight", "CodeError", {
+            retryable: true,
+        });
+        this.#reject(call, error);
+    }
+    #answer(call, frame, now) {
+        if (call.kind === "hello")
+            return this.#helloAnswered(frame, now);
+        if (call.kind === "rejoin")
+            return frame.error ? this.#rejoinFailed(call, frame.error, now) : this.#rejoined(now);
+        if (call.kind === "probe")
+            return;
+        if (frame.error)
+            return this.#reject(call, frame.error);
+        if (call.join)
+            this.#rooms.joined(call.join, true);
+        this.#do({ do: "resolve", key: call.key, value: frame.payload });
+    }
+    #helloAnswered({ error, payload }, now) {
+        if (error) {
+            this.#hangup(1000, false);
+            const kind = error.code === "unauthorized" ? "refresh" : error.retryable ? "retry" : "give_up";
+            return this.#lost(kind, error, now);
+        }
+        const { connectionId, limits } = isObject(payload) ? payload : {};
+        if (typeof connectionId === "string")
+            this.#connectionId = connectionId;
+        const bytes = isObject(limits) ? limits.messageBytes : undefined;
+        this.#messageBytes = typeof bytes === "number" && bytes > 0 ? bytes : messageBytesDefault;
+        this.#enter("restore", never);
+        this.#rejoin = this.#rooms.restore();
+        this.#restore(now);
+    }
+    /** Joins the rooms again, a few at a time, and is online after the last answer. */
+    #restore(now) {
+        while (this.#rejoining < rejoinsAtOnce) {
+            const name = this.#rejoin.shift();
+            if (name === undefined)
+                break;
+            if (!this.#rooms.has(name))
+                continue;
+            this.#rejoining += 1;
+            this.#sendRejoin(name, now);
+        }
+        if (this.#rejoining === 0 && this.#phase === "restore")
+            this.#online(now);
+    }
+    #sendRejoin(name, now) {
+        this.#send(ownCall("rejoin", "mesh/join-room", JSON.stringify({ roomName: name }), rejoinMs, now, name));
+    }
+    #rejoined(now) {
+        if (this.#phase !== "restore")
+            return;
+        this.#rejoining -= 1;
+        this.#restore(now);
+    }
+    #rejoinFailed(call, error, now) {
+        const name = call.join?.name ?? "";
+        const wait = backoffMs(this.#options.reconnectInterval, 3, this.#options.random);
+        if (error.retryable)
+            this.#rooms.retry(name, now + wait);
+        else
+            this.#rooms.leave(name);
+        this.#emit({ event: "error", args: [error] });
+        this.#rejoined(now);
+    }
+    #push({ command, payload }) {
+        if (command === "ping") {
+            this.#do({ do: "send", generation: this.#generation, text: pongText });
+            this.#emit({ event: "ping", args: [] });
+        }
+        else if (command === "latency:request") {
+            this.#do({ do: "send", generation: this.#generation, text: latencyText });
+        }
+        else if (command === "latency") {
+            if (typeof payload === "number")
+                this.#emit({ event: "latency", args: [payload] });
+        }
+        else if (!isReserved(command)) {
+            this.#do({ do: "push", name: command, payload });
+        }
+    }
+    #reject(call, error) {
+        if (call.join)
+            this.#rooms.joined(call.join, false);
+        if (call.kind === "user")
+            this.#do({ do: "reject", key: call.key, error });
+    }
+    #rejectSent() {
+        for (const call of this.#calls.reset())
+            if (call.kind === "user")
+                this.#reject(call, disconnectedError());
+    }
+    #rejectQueued(error) {
+        for (const call of this.#calls.drain())
+            this.#reject(call, error);
+    }
+    // --- Bookkeeping --------------------------------------------------------------------------------------------------
+    #isOpen() {
+        return this.#phase === "hello" || this.#phase === "restore" || this.#phase === "online";
+    }
+    #enter(phase, ends) {
+        this.#phase = phase;
+        this.#phaseEnds = ends;
+        const status = this.status;
+        if (status === this.#announced)
+            return;
+        this.#announced = status;
+        this.#emit({ event: "status", args: [status] });
+    }
+    #emit(emitted) {
+        this.#actions.push({ do: "emit", ...emitted });
+    }
+    #do(action) {
+        this.#actions.push(action);
+    }
+}
+function ownCall(kind, command, body, timeoutMs, now = 0, room) {
+    const call = { key: 0, kind, command, body, bytes: 0, timeoutMs, deadline: now + timeoutMs };
+    return room === undefined ? call : { ...call, join: { name: room, room: call } };
+}

@@ -1,0 +1,16 @@
+/** What a socket tells the client. After `closed` it says nothing more. */
+export interface SocketEvents {
+    opened(): void;
+    frame(text: string): void;
+    closed(code: number, reason: string): void;
+}
+/** A socket that was asked for. */
+export interface Socket {
+    send(text: string): void;
+    /** Closes it, says nothing more, and waits for the peer only if that is not `dead`. */
+    hangup(code: number, dead: boolean): void;
+}
+/** Opens a socket. Tests bring their own. */
+export type OpenSocket = (url: string, protocol: string, events: SocketEvents) => Socket;
+/** Opens the platform's WebSocket, or that of `ws` where there is none (Node before 22). */
+export declare const openWebSocket: OpenSocket;

@@ -1,0 +1,69 @@
+// How long a peer may take to answer a close. `ws` alone would keep a Node process for 30 s.
+const closeMsMax = 1_000;
+/** Opens the platform's WebSocket, or that of `ws` where there is none (Node before 22). */
+export const openWebSocket = (url, protocol, events) => {
+    let socket;
+    let done = false;
+    const closed = (code, reason) => {
+        if (done)
+            return;
+        done = true;
+        events.closed(code, reason);
+    };
+    const open = (Class) => {
+        if (done)
+            return;
+        try {
+            socket = new Class(url, protocol);
+        }
+        catch (error) {
+            // Never from within the call that asked for the socket.
+            queueMicrotask(() => closed(1006, String(error)));
+            return;
+        }
+        socket.onopen = () => {
+            if (!done)
+                events.opened();
+        };
+        socket.onmessage = ({ data }) => {
+            if (!done && typeof data === "string")
+                events.frame(data);
+        };
+        socket.onclose = ({ code, reason }) => closed(code, reason);
+        // A close follows each error; but without this, `ws` would throw it.
+        socket.onerror = () => { };
+    };
+    const platform = globalThis.WebSocket;
+    if (platform)
+        open(platform);
+    else
+        loadWs().then(open, (error) => closed(1006, `No WebSocket here, and no package ws: ${error}`));
+    return {
+        send: (text) => {
+            // A socket that is closing drops what it is given, and tells of the close next.
+            if (socket?.readyState === 1)
+                socket.send(text);
+        },
+        hangup: (code, dead) => {
+            done = true;
+            if (socket)
+                shut(socket, code, dead);
+        },
+    };
+};
+function shut(socket, code, dead) {
+    if (dead && socket.terminate)
+        return socket.terminate();
+    socket.close(code);
+    if (!socket.terminate)
+        return;
+    const timer = setTimeout(() => socket.terminate?.(), closeMsMax);
+    socket.onclose = () => clearTimeout(timer);
+}
+async function loadWs() {
+    // Not a literal, so that bundlers for browsers don't look for a package that they never need.
+    const name = "ws";
+    const module = await import(
+    /* @vite-ignore */ /* webpackIgnore: true */ name);
+    return module.WebSocket;
+}

@@ -1,0 +1,56 @@
+import { CodeError } from "./errors.js";
+/** Reads a frame, or answers `undefined` for what is none, which is ignored. */
+export function parseFrame(text) {
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch {
+        return undefined;
+    }
+    if (!isObject(value))
+        return undefined;
+    const { id, command, payload = null, error } = value;
+    const name = typeof command === "string" ? command : "";
+    if (id === undefined)
+        return name ? { command: name, payload } : undefined;
+    return isObject(error)
+        ? { id, command: name, payload, error: parseError(error) }
+        : { id, command: name, payload };
+}
+function parseError(error) {
+    const code = typeof error.code === "string" ? error.code : "internal";
+    const message = typeof error.message === "string" ? error.message : code;
+    return new CodeError(message, code, "CodeError", {
+        retryable: error.retryable === true,
+        details: error.details,
+    });
+}
+/** Writes a command. The payload is JSON already, so that what is queued is what was meant at the call. */
+export function writeCommand(id, command, body) {
+    const payload = body === undefined ? "" : `,"payload":${body}`;
+    return `{"id":${id},"command":${JSON.stringify(command)}${payload}}`;
+}
+/** The answer to a ping. */
+export const pongText = '{"command":"pong","payload":{}}';
+/** The answer to a request for latency. */
+export const latencyText = '{"command":"latency:response","payload":{}}';
+/** Whether the protocol keeps this name for itself, so that no application hears it as a push. */
+export function isReserved(name) {
+    return name.startsWith("mesh/") || reserved.has(name);
+}
+const reserved = new Set([
+    "ping",
+    "pong",
+    "latency",
+    "latency:request",
+    "latency:response",
+]);
+/** Whether a value is a JSON object. */
+export function isObject(value) {
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+/** How many bytes a text takes on the wire. */
+export function byteLength(text) {
+    return new TextEncoder().encode(text).length;
+}

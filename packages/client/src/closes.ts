@@ -1,0 +1,33 @@
+/** What a client does about a close: try again, fetch a credential and try once more, or stop. */
+export type CloseClass = "retry" | "refresh" | "give_up";
+
+// The standard codes that are not retried, and the names of our own. PROTOCOL.md holds the same table.
+const table: ReadonlyMap<number, readonly [CloseClass, string]> = new Map<
+  number,
+  readonly [CloseClass, string]
+>([
+  [1000, ["give_up", "closed_by_server"]],
+  [1002, ["give_up", "protocol_violation"]],
+  [1007, ["give_up", "not_utf8"]],
+  [1009, ["give_up", "too_large"]],
+  [4100, ["refresh", "token_expired"]],
+  [4200, ["give_up", "unauthorized"]],
+  [4201, ["give_up", "disconnected"]],
+  [4202, ["give_up", "bad_frames"]],
+  [4203, ["give_up", "unsupported_version"]],
+  [4204, ["give_up", "hello_expected"]],
+]);
+
+/** The class of a close code: by the table, and of a code it lacks, by its band. */
+export function closeClass(code: number): CloseClass {
+  const known = table.get(code);
+  if (known) return known[0];
+  if (code >= 4100 && code <= 4199) return "refresh";
+  if (code >= 4200 && code <= 4999) return "give_up";
+  return "retry";
+}
+
+/** The error code by which an application learns of a close: the table's word, else the server's. */
+export function closeName(code: number, reason: string): string {
+  return table.get(code)?.[1] ?? (reason || `close_${code}`);
+}

@@ -1,0 +1,95 @@
+/** What a socket tells the client. After `closed` it says nothing more. */
+export interface SocketEvents {
+  opened(): void;
+  frame(text: string): void;
+  closed(code: number, reason: string): void;
+}
+
+/** A socket that was asked for. */
+export interface Socket {
+  send(text: string): void;
+  /** Closes it, says nothing more, and waits for the peer only if that is not `dead`. */
+  hangup(code: number, dead: boolean): void;
+}
+
+/** Opens a socket. Tests bring their own. */
+export type OpenSocket = (url: string, protocol: string, events: SocketEvents) => Socket;
+
+/** The part of a WebSocket that is used here; browsers', Node's and that of `ws` have it. */
+interface WebSocketLike {
+  onopen: (() => void) | null;
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
+  onerror: (() => void) | null;
+  readonly readyState: number;
+  send(text: string): void;
+  close(code?: number): void;
+  /** Of `ws` alone. */
+  terminate?(): void;
+}
+
+type WebSocketClass = new (url: string, protocol: string) => WebSocketLike;
+
+// How long a peer may take to answer a close. `ws` alone would keep a Node process for 30 s.
+const closeMsMax = 1_000;
+
+/** Opens the platform's WebSocket, or that of `ws` where there is none (Node before 22). */
+export const openWebSocket: OpenSocket = (url, protocol, events) => {
+  let socket: WebSocketLike | undefined;
+  let done = false;
+  const closed = (code: number, reason: string): void => {
+    if (done) return;
+    done = true;
+    events.closed(code, reason);
+  };
+  const open = (Class: WebSocketClass): void => {
+    if (done) return;
+    try {
+      socket = new Class(url, protocol);
+    } catch (error) {
+      // Never from within the call that asked for the socket.
+      queueMicrotask(() => closed(1006, String(error)));
+      return;
+    }
+    socket.onopen = () => {
+      if (!done) events.opened();
+    };
+    socket.onmessage = ({ data }) => {
+      if (!done && typeof data === "string") events.frame(data);
+    };
+    socket.onclose = ({ code, reason }) => closed(code, reason);
+    // A close follows each error; but without this, `ws` would throw it.
+    socket.onerror = () => {};
+  };
+  const platform = (globalThis as { readonly WebSocket?: WebSocketClass }).WebSocket;
+  if (platform) open(platform);
+  else
+    loadWs().then(open, (error: unknown) => closed(1006, `No WebSocket here, and no package ws: ${error}`));
+  return {
+    send: (text) => {
+      // A socket that is closing drops what it is given, and tells of the close next.
+      if (socket?.readyState === 1) socket.send(text);
+    },
+    hangup: (code, dead) => {
+      done = true;
+      if (socket) shut(socket, code, dead);
+    },
+  };
+};
+
+function shut(socket: WebSocketLike, code: number, dead: boolean): void {
+  if (dead && socket.terminate) return socket.terminate();
+  socket.close(code);
+  if (!socket.terminate) return;
+  const timer = setTimeout(() => socket.terminate?.(), closeMsMax);
+  socket.onclose = () => clearTimeout(timer);
+}
+
+async function loadWs(): Promise<WebSocketClass> {
+  // Not a literal, so that bundlers for browsers don't look for a package that they never need.
+  const name = "ws";
+  const module: { readonly WebSocket: WebSocketClass } = await import(
+    /* @vite-ignore */ /* webpackIgnore: true */ name
+  );
+  return module.WebSocket;
+}
