@@ -1,1 +1,56 @@
-//! Being written.
+//! The Mesh server: commands, rooms and broadcasts over WebSocket.
+//!
+//! ```
+//! use mesh_server::{Mesh, Payload, Room, prefix};
+//!
+//! async fn echo(Payload(text): Payload<String>) -> String {
+//!     format!("echo: {text}")
+//! }
+//!
+//! # async fn server() -> Result<(), Box<dyn std::error::Error>> {
+//! let mesh = Mesh::builder()
+//!     .command("echo", echo)
+//!     .room(prefix("room:"), Room::open())
+//!     .build()
+//!     .await?;
+//! mesh.listen("127.0.0.1:8080").await?;
+//! mesh.room("room:lobby").broadcast("hello", &"everybody").await?;
+//! # Ok(()) }
+//! ```
+
+mod broadcast;
+mod builder;
+mod command;
+mod conn;
+mod error;
+mod follow;
+mod hub;
+mod instance;
+mod lock;
+mod login;
+mod mesh;
+mod metadata;
+mod mount;
+mod pattern;
+mod policy;
+mod room;
+mod schedule;
+mod serve;
+
+pub use builder::Builder;
+pub use command::{
+    Claims, Command, Extension, FromCommand, FromRef, Guard, Handler, Hook, IntoVerdict, Layered, Meta,
+    Middleware, Name, Next, Payload, Reply, State,
+};
+pub use conn::Conn;
+pub use error::{MeshError, Result};
+pub use instance::Stats;
+pub use login::{Login, Origins};
+pub use mesh::{Mesh, Readiness};
+pub use mesh_backend::{Backend, Memory};
+pub use mesh_proto::{Class, CloseCode, Code, ConnId, Entropy, Limits, RoomName};
+pub use metadata::ConnRef;
+pub use mount::{Listening, MeshService, PeerAddr};
+pub use pattern::{Pattern, any, prefix};
+pub use policy::Room;
+pub use room::{Members, RoomRef};

@@ -1,0 +1,294 @@
+//! What a server is made of, said once, before it runs.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use mesh_backend::{Backend, CellQueue, Memory, inbox};
+use mesh_proto::{CommandName, Entropy, Incarnation, Limits, command, json_string};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::command::{Check, Command, Guard, Handler, Hook, Middleware, Next, Reply, Run, Told};
+use crate::error::{MeshError, Result};
+use crate::hub::{Flushers, Hub, hand_out};
+use crate::instance::{Counters, Instance, instance_topic};
+use crate::login::{Login, Origins};
+use crate::mesh::{Authenticate, Inner, Mesh, Route};
+use crate::pattern::{Pattern, Policies};
+use crate::policy::{Room, RoomPolicy};
+use crate::schedule::Schedule;
+use crate::{metadata, room, serve};
+
+type Layer = Arc<dyn Fn(Command, Next) -> BoxFuture<'static, Reply> + Send + Sync>;
+
+/// How long an instance may be silent before others take it for dead.
+const LEASE: Duration = Duration::from_secs(6);
+
+/// Says what a server does, then [builds](Self::build) it. `S` is the type of the application's state.
+#[must_use]
+pub struct Builder<S> {
+    state: S,
+    backend: Arc<dyn Backend>,
+    limits: Limits,
+    entropy: Arc<Entropy>,
+    commands: BTreeMap<Arc<str>, Run>,
+    layers: Vec<Layer>,
+    command_layers: Vec<(Arc<str>, Layer)>,
+    rooms: Policies<RoomPolicy>,
+    metadata: Option<Check>,
+    authenticate: Option<Authenticate>,
+    origins: Origins,
+    connected: Vec<Told>,
+    disconnected: Vec<Told>,
+}
+
+impl Mesh {
+    /// Begin.
+    pub fn builder() -> Builder<()> {
+        Builder::with_state(())
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Builder<S> {
+    fn with_state(state: S) -> Self {
+        Self {
+            state,
+            backend: Arc::new(Memory::default()),
+            limits: Limits::default(),
+            entropy: Arc::new(Entropy::from_os()),
+            commands: BTreeMap::new(),
+            layers: Vec::new(),
+            command_layers: Vec::new(),
+            rooms: Policies::default(),
+            metadata: None,
+            authenticate: None,
+            origins: Origins::default(),
+            connected: Vec::new(),
+            disconnected: Vec::new(),
+        }
+    }
+
+    /// What handlers share. First, because it fixes the type that [`State<T>`](crate::State) takes parts of.
+    ///
+    /// # Panics
+    /// If anything was said before it.
+    pub fn state<T: Clone + Send + Sync + 'static>(self, state: T) -> Builder<T> {
+        let fresh = self.commands.is_empty() && self.layers.is_empty() && self.connected.is_empty();
+        assert!(fresh, "`.state(..)` comes first: what was said before it would be lost");
+        Builder::with_state(state)
+    }
+
+    /// Share with other instances through this. Left out: embedded memory, one instance.
+    pub fn backend(mut self, backend: impl Backend) -> Self {
+        self.backend = Arc::new(backend);
+        self
+    }
+
+    /// Change bounds: `.limits(|limits| limits.in_flight_max = 8)`.
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Draw randomness from here. For simulations; ids become predictable with a seed.
+    pub fn entropy(mut self, entropy: Entropy) -> Self {
+        self.entropy = Arc::new(entropy);
+        self
+    }
+
+    /// Answer a command.
+    ///
+    /// # Panics
+    /// If the name is taken, no name, or belongs to the protocol.
+    pub fn command<M, H: Handler<M, S>>(mut self, name: &str, handler: H) -> Self {
+        if let Err(error) = CommandName::new(name) {
+            panic!("command {name:?}: {error}");
+        }
+        self.insert(name, handler, "is registered twice");
+        self
+    }
+
+    fn insert<M, H: Handler<M, S>>(&mut self, name: &str, handler: H, taken: &str) {
+        let state = self.state.clone();
+        let run: Run = Arc::new(move |cmd| handler.clone().call(cmd, state.clone()));
+        assert!(self.commands.insert(name.into(), run).is_none(), "command {name:?} {taken}");
+    }
+
+    /// Middleware around every command, built-in ones too. What is said first is outermost.
+    pub fn layer<M, W: Middleware<M, S>>(mut self, middleware: W) -> Self {
+        let layer = self.erase(middleware);
+        self.layers.push(layer);
+        self
+    }
+
+    /// Middleware around one command, inside of the global ones. For built-in commands; your own handlers have
+    /// [`layer`](Handler::layer).
+    pub fn command_layer<M, W: Middleware<M, S>>(mut self, name: &str, middleware: W) -> Self {
+        let layer = self.erase(middleware);
+        self.command_layers.push((name.into(), layer));
+        self
+    }
+
+    fn erase<M, W: Middleware<M, S>>(&self, middleware: W) -> Layer {
+        let state = self.state.clone();
+        Arc::new(move |cmd, next| middleware.clone().around(cmd, state.clone(), next))
+    }
+
+    /// Open rooms. Of several patterns that cover a name the first one said decides.
+    pub fn room(mut self, pattern: impl Into<Pattern>, policy: Room<S>) -> Self {
+        self.rooms.push(pattern.into(), policy.bind(&self.state));
+        self
+    }
+
+    /// Let clients read other connections' metadata where the guard says yes; [`Name`](crate::Name) is the id asked for.
+    pub fn connection_metadata<M, G: Guard<M, S>>(mut self, guard: G) -> Self {
+        let state = self.state.clone();
+        self.metadata = Some(Arc::new(move |cmd| guard.clone().check(cmd, state.clone())));
+        self
+    }
+
+    /// Say who a client is, or refuse it. What it returns is what [`Claims<T>`](crate::Claims) gives.
+    pub fn authenticate<F, Fut, C>(mut self, authenticate: F) -> Self
+    where
+        F: Fn(Login, S) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<C>> + Send + 'static,
+        C: Any + Serialize + DeserializeOwned + Clone + Send + Sync,
+    {
+        let state = self.state.clone();
+        self.authenticate = Some(Arc::new(move |login| {
+            let judging = authenticate(login, state.clone());
+            async move { Ok(Arc::new(judging.await?) as Arc<dyn Any + Send + Sync>) }.boxed()
+        }));
+        self
+    }
+
+    /// Which web pages may connect. Left out: those of the same host.
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Told when a connection is there, before its first command runs (5 s at most).
+    pub fn on_connect<M, H: Hook<M, S>>(mut self, hook: H) -> Self {
+        let state = self.state.clone();
+        self.connected.push(Arc::new(move |cmd| hook.clone().run(cmd, state.clone())));
+        self
+    }
+
+    /// Told when a connection is gone and out of everything.
+    pub fn on_disconnect<M, H: Hook<M, S>>(mut self, hook: H) -> Self {
+        let state = self.state.clone();
+        self.disconnected.push(Arc::new(move |cmd| hook.clone().run(cmd, state.clone())));
+        self
+    }
+
+    /// Start. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// `unavailable` when the backend is; `bad_payload` for a `command_layer` of a command that is not there.
+    pub async fn build(mut self) -> Result<Mesh> {
+        self.insert(command::HELLO, serve::hello_again, "");
+        self.insert(command::NOOP, metadata::noop, "");
+        self.insert(command::JOIN_ROOM, room::join, "");
+        self.insert(command::LEAVE_ROOM, room::leave, "");
+        self.insert(command::GET_ROOM_METADATA, room::get_metadata, "");
+        self.insert(command::GET_CONNECTION_METADATA, metadata::get, "");
+        self.insert(command::GET_MY_CONNECTION_METADATA, metadata::get_mine, "");
+        self.insert(command::SUBSCRIBE_PRESENCE, metadata::no_presence, "");
+        let commands = self.routes()?;
+
+        let me = Incarnation::random(&self.entropy);
+        let (limits, tasks, stop) = (self.limits, TaskTracker::new(), CancellationToken::new());
+        let (hand_in, arrivals) = inbox(limits.inbox_bytes_max);
+        let link = self.backend.attach(me, LEASE, hand_in).await?;
+        link.subscribe(&instance_topic(me)).await?;
+        let flushers = Flushers::start(&stop);
+        let instance = Arc::new(Instance {
+            me,
+            cells: CellQueue::new(link.clone()),
+            hub: Hub::new(link.clone(), tasks.clone(), limits.backend_timeout, limits.unsubscribe_linger),
+            link,
+            flushers,
+            schedule: Schedule::new(),
+            limits,
+            entropy: self.entropy,
+            tasks,
+            stop: stop.clone(),
+            draining: AtomicBool::new(false),
+            conns: Default::default(),
+            counters: Counters::default(),
+        });
+        let schedule = instance.schedule.clone();
+        let stopped = stop.clone();
+        tokio::spawn(async move { stopped.run_until_cancelled(schedule.run()).await });
+        let mesh = Mesh(Arc::new(Inner {
+            instance,
+            commands,
+            rooms: self.rooms,
+            metadata: self.metadata,
+            authenticate: self.authenticate,
+            origins: self.origins,
+            connected: self.connected,
+            disconnected: self.disconnected,
+        }));
+        let (hub, weak) = (mesh.0.instance.hub.clone(), Arc::downgrade(&mesh.0));
+        let on_control = {
+            let weak = weak.clone();
+            move |arrival: &mesh_backend::Arrival| {
+                if let Some(inner) = weak.upgrade() {
+                    let (tasks, topic) = (inner.instance.tasks.clone(), arrival.topic.clone());
+                    tasks.spawn(room::cleared(Mesh(inner), topic));
+                }
+            }
+        };
+        let on_lost = move || {
+            if let Some(inner) = weak.upgrade() {
+                Counters::add(&inner.instance.counters.continuity_lost);
+            }
+            tracing::warn!("publications may have been missed");
+        };
+        tokio::spawn(
+            async move { stop.run_until_cancelled(hand_out(hub, arrivals, on_control, on_lost)).await },
+        );
+        Ok(mesh)
+    }
+
+    /// Fold the middleware around each handler, once.
+    fn routes(&mut self) -> Result<HashMap<Arc<str>, Arc<Route>>> {
+        let mut commands = std::mem::take(&mut self.commands);
+        for (name, layer) in self.command_layers.iter().rev() {
+            let missing =
+                || MeshError::bad_payload(format!("a layer is put around {name:?}, which is no command"));
+            let run = commands.get_mut(name).ok_or_else(missing)?;
+            *run = wrap(run.clone(), layer);
+        }
+        let route = |(name, mut run): (Arc<str>, Run)| {
+            for layer in self.layers.iter().rev() {
+                run = wrap(run, layer);
+            }
+            let in_order =
+                matches!(&*name, command::JOIN_ROOM | command::LEAVE_ROOM | command::GET_ROOM_METADATA);
+            (name.clone(), Arc::new(Route { name_json: json_string(&name), name, run, in_order }))
+        };
+        Ok(commands.into_iter().map(route).collect())
+    }
+}
+
+fn wrap(inner: Run, layer: &Layer) -> Run {
+    let layer = layer.clone();
+    Arc::new(move |cmd| layer(cmd, Next(inner.clone())))
+}
+
+impl<S> fmt::Debug for Builder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("commands", &self.commands.keys()).finish_non_exhaustive()
+    }
+}

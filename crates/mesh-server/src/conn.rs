@@ -1,0 +1,210 @@
+//! One live connection, as handlers and the hub know it.
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use mesh_proto::{CloseCode, ConnId, Form, RoomName};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::task::JoinHandle;
+
+use crate::error::{MeshError, Result};
+use crate::follow::Follow;
+use crate::hub::Outbox;
+use crate::instance::{Instance, connections_shard};
+use crate::lock::Lock;
+
+/// A cheap handle to one live connection on this instance. Holding it does not keep the socket open.
+#[derive(Clone)]
+pub struct Conn(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) id: ConnId,
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) outbox: Arc<Outbox>,
+    /// How it is told that a command failed.
+    pub(crate) form: Form,
+    remote_addr: Option<SocketAddr>,
+    /// Milliseconds of the last round trip.
+    latency: AtomicU32,
+    /// Who it is, by the server's authenticator. Set once, before the first command.
+    claims: Lock<Option<Arc<dyn Any + Send + Sync>>>,
+    /// Its entry in the roster of connections: `None` is out, `Some(metadata)` is in.
+    index: Lock<Follow<Option<Option<Bytes>>>>,
+    pub(crate) rooms: Lock<Rooms>,
+}
+
+/// The rooms a connection is in, in order of joining. At most `rooms_max`, so a list is searched as fast as a map and
+/// takes a tenth of the memory.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms {
+    /// The connection is closed: nothing enters any more.
+    pub(crate) closed: bool,
+    pub(crate) entries: Vec<Membership>,
+}
+
+/// One room of one connection.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    pub(crate) room: RoomName,
+    pub(crate) inside: Follow<bool>,
+    /// Its `on_join` hook, which `on_leave` waits for.
+    pub(crate) greeting: Option<JoinHandle<()>>,
+}
+
+impl Conn {
+    pub(crate) fn new(
+        id: ConnId,
+        instance: Arc<Instance>,
+        outbox: Arc<Outbox>,
+        form: Form,
+        remote_addr: Option<SocketAddr>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            id,
+            instance,
+            outbox,
+            form,
+            remote_addr,
+            latency: AtomicU32::new(0),
+            claims: Lock::new(None),
+            index: Lock::new(Follow::new(None)),
+            rooms: Lock::default(),
+        }))
+    }
+
+    /// Its id: 128 random bits.
+    pub fn id(&self) -> ConnId {
+        self.0.id
+    }
+
+    /// The address of the peer, which may be a proxy's; `None` for a stream that has none.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.0.remote_addr
+    }
+
+    /// The last round trip in milliseconds, at first 0.
+    pub fn latency_ms(&self) -> u32 {
+        self.0.latency.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_latency_ms(&self, ms: u32) {
+        self.0.latency.store(ms, Ordering::Relaxed);
+    }
+
+    /// Whether it is still connected.
+    pub fn is_open(&self) -> bool {
+        !self.0.rooms.with(|rooms| rooms.closed)
+    }
+
+    /// Send a push to this connection alone.
+    ///
+    /// # Errors
+    /// `bad_payload` for a command name of the protocol's own, or a payload that is no JSON. That the client gets it is
+    /// not promised: it may be gone before.
+    pub fn send<T: Serialize + ?Sized>(&self, command: &str, payload: &T) -> Result<()> {
+        let text = self.0.instance.encode(command, payload)?;
+        self.0.outbox.push(&mesh_ws::text(&text));
+        Ok(())
+    }
+
+    /// End the connection on purpose (`disconnected`, 4201): its client does not come back by itself.
+    pub fn close(&self) {
+        self.0.outbox.close(CloseCode::Disconnected);
+    }
+
+    /// Its metadata, from local memory; `None` if it has none.
+    ///
+    /// # Errors
+    /// `bad_payload` if it is not a `T`.
+    pub fn metadata<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        Ok(self.raw_metadata().map(|json| serde_json::from_slice(&json)).transpose()?)
+    }
+
+    pub(crate) fn raw_metadata(&self) -> Option<Bytes> {
+        self.0.index.with(|index| index.wanted().clone().flatten())
+    }
+
+    /// Replace its metadata, here at once and for every instance when this returns.
+    ///
+    /// # Errors
+    /// `too_large` over 64 KiB, `not_found` when the connection is closed, `unavailable` when the backend is.
+    pub async fn set_metadata<T: Serialize + ?Sized>(&self, value: &T) -> Result<()> {
+        let json = encode_metadata(value, self.0.instance.limits.metadata_bytes_max)?;
+        self.set_index(Some(Some(json)), |now| now.is_some()).await
+    }
+
+    /// Put it in the roster of connections.
+    pub(crate) async fn enter_index(&self) -> Result<()> {
+        self.set_index(Some(None), |now| now.is_none()).await
+    }
+
+    /// Take it out again.
+    pub(crate) async fn leave_index(&self) -> Result<()> {
+        self.set_index(None, |_| true).await
+    }
+
+    async fn set_index(
+        &self,
+        want: Option<Option<Bytes>>,
+        allowed: impl FnOnce(&Option<Option<Bytes>>) -> bool,
+    ) -> Result<()> {
+        let wish = self.0.index.with(|index| allowed(index.wanted()).then(|| index.wish(want)));
+        let Some(wish) = wish else { return Err(MeshError::gone()) };
+        if wish.start {
+            let conn = self.clone();
+            self.0.instance.tasks.spawn(async move { conn.follow_index().await });
+        }
+        wish.done.await.unwrap_or_else(|_| Err(MeshError::gone()))
+    }
+
+    async fn follow_index(self) {
+        let (instance, id) = (&self.0.instance, self.0.id);
+        let shard = connections_shard(id);
+        while let Some((want, version)) = self.0.index.with(Follow::next) {
+            let result = match want {
+                Some(metadata) => {
+                    instance.call(instance.link.enter(&shard, id, metadata, None)).await.map(drop)
+                }
+                None => instance.call(instance.link.leave(&shard, id, None)).await.map(drop),
+            };
+            self.0.index.with(|index| index.done(version, result));
+        }
+    }
+
+    pub(crate) fn set_claims(&self, claims: Arc<dyn Any + Send + Sync>) {
+        self.0.claims.with(|slot| *slot = Some(claims));
+    }
+
+    pub(crate) fn claims(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.0.claims.with(|claims| claims.clone())
+    }
+
+    /// The rooms it is in, in order of joining.
+    pub fn rooms(&self) -> Vec<RoomName> {
+        self.0.rooms.with(|rooms| {
+            let inside = rooms.entries.iter().filter(|entry| *entry.inside.wanted());
+            inside.map(|entry| entry.room.clone()).collect()
+        })
+    }
+}
+
+/// A value as JSON, if it is not too long.
+pub(crate) fn encode_metadata<T: Serialize + ?Sized>(value: &T, bytes_max: usize) -> Result<Bytes> {
+    let json = serde_json::to_vec(value)?;
+    if json.len() > bytes_max {
+        let message = format!("metadata has at most {bytes_max} bytes, this has {}", json.len());
+        return Err(MeshError::new(mesh_proto::Code::TooLarge, message));
+    }
+    Ok(json.into())
+}
+
+impl fmt::Debug for Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Conn({})", self.0.id)
+    }
+}

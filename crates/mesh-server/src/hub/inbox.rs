@@ -1,0 +1,32 @@
+//! What other instances, and this one, published: from the backend to the listeners.
+
+use std::sync::Arc;
+
+use mesh_backend::{Arrival, Arrivals, Control, Received};
+
+use super::Hub;
+
+/// Arrivals handed out before other tasks get a turn.
+const BATCH: usize = 64;
+
+/// Hand out what arrives until the backend closes the inbox. `on_control` gets what is for the instance rather than for
+/// connections, `on_lost` is told when publications may be missing.
+pub(crate) async fn hand_out(
+    hub: Arc<Hub>,
+    mut arrivals: Arrivals,
+    on_control: impl Fn(&Arrival),
+    on_lost: impl Fn(),
+) {
+    let mut batch = 0;
+    while let Some(received) = arrivals.recv().await {
+        match received {
+            Received::Arrival(arrival) if arrival.control == Some(Control::ClearRoom) => on_control(&arrival),
+            Received::Arrival(arrival) => hub.fan_out(&arrival),
+            Received::ContinuityLost => on_lost(),
+        }
+        batch += 1;
+        if batch % BATCH == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}

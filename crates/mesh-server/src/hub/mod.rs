@@ -1,0 +1,135 @@
+//! Who on this instance listens to what. Short locks, bytes only; handing out never awaits.
+
+mod flusher;
+mod inbox;
+mod outbox;
+mod pipe;
+mod uplink;
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+use mesh_backend::{Arrival, Audience, Control, Key, Kind, Link};
+use mesh_proto::ConnId;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use flusher::Flushers;
+pub(crate) use inbox::hand_out;
+pub(crate) use outbox::{Outbox, Phase, Sink};
+pub(crate) use pipe::{PipeReader, PipeWriter, pipe};
+use uplink::Uplink;
+
+use crate::lock::Lock;
+
+const SHARDS: usize = 64;
+/// From this many exceptions on, a set is quicker than a list.
+const EXCEPT_LIST_MAX: usize = 8;
+
+type Shard = Lock<HashMap<Key, Arc<Topic>>>;
+
+#[derive(Debug)]
+pub(crate) struct Hub {
+    shards: [Shard; SHARDS],
+    link: Arc<dyn Link>,
+    tasks: TaskTracker,
+    call_timeout: Duration,
+    linger: Duration,
+    delivered: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Topic {
+    key: Key,
+    state: Lock<TopicState>,
+}
+
+#[derive(Debug, Default)]
+struct TopicState {
+    listeners: IndexMap<ConnId, Arc<Outbox>>,
+    uplink: Uplink,
+    /// Out of the map: whoever still holds it must look again.
+    dead: bool,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        link: Arc<dyn Link>,
+        tasks: TaskTracker,
+        call_timeout: Duration,
+        linger: Duration,
+    ) -> Arc<Self> {
+        let shards = std::array::from_fn(|_| Lock::default());
+        Arc::new(Self { shards, link, tasks, call_timeout, linger, delivered: AtomicU64::new(0) })
+    }
+
+    fn shard(&self, key: &Key) -> &Shard {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        &self.shards[hasher.finish() as usize % SHARDS]
+    }
+
+    fn find(&self, key: &Key) -> Option<Arc<Topic>> {
+        self.shard(key).with(|topics| topics.get(key).cloned())
+    }
+
+    /// The listeners of a topic here, in order of coming.
+    pub(crate) fn listeners(&self, key: &Key) -> Vec<Arc<Outbox>> {
+        let topic = self.find(key);
+        topic.map_or_else(Vec::new, |topic| {
+            topic.state.with(|state| state.listeners.values().cloned().collect())
+        })
+    }
+
+    /// Frames handed to connections so far.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
+    }
+
+    /// Hand an arrival to whom it is for. The header is put before the text once, for all of them.
+    fn fan_out(&self, arrival: &Arrival) {
+        match &arrival.audience {
+            Audience::Only(ids) => {
+                let everybody = self.find(&Key::new(Kind::Everybody, ""));
+                let named = |id| everybody.as_ref()?.state.with(|state| state.listeners.get(id).cloned());
+                let outboxes: Vec<_> = ids.iter().filter_map(named).collect();
+                self.deliver(arrival, outboxes.iter());
+            }
+            Audience::All => self.deliver_topic(arrival, |_| true),
+            Audience::Except(ids) if ids.len() <= EXCEPT_LIST_MAX => {
+                self.deliver_topic(arrival, |id| !ids.contains(id));
+            }
+            Audience::Except(ids) => {
+                let ids: BTreeSet<_> = ids.iter().collect();
+                self.deliver_topic(arrival, |id| !ids.contains(id));
+            }
+        }
+    }
+
+    fn deliver_topic(&self, arrival: &Arrival, wanted: impl Fn(&ConnId) -> bool) {
+        let Some(topic) = self.find(&arrival.topic) else { return };
+        topic.state.with(|state| {
+            let outboxes = state.listeners.iter().filter(|(id, _)| wanted(id)).map(|(_, outbox)| outbox);
+            self.deliver(arrival, outboxes);
+        });
+    }
+
+    fn deliver<'a>(&self, arrival: &Arrival, outboxes: impl Iterator<Item = &'a Arc<Outbox>>) {
+        if let Some(Control::Close(code)) = arrival.control {
+            outboxes.for_each(|outbox| outbox.close_raw(code, "disconnected"));
+            return;
+        }
+        let Some(text) = &arrival.full else { return };
+        let frame: Bytes = mesh_ws::text(text);
+        let mut count = 0;
+        for outbox in outboxes {
+            outbox.push(&frame);
+            count += 1;
+        }
+        self.delivered.fetch_add(count, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,348 @@
+//! What waits to be written to one connection. Bounded in bytes; a publisher never waits for it.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use futures_util::task::AtomicWaker;
+use mesh_proto::{CloseCode, ConnId};
+use tokio::io::AsyncWrite;
+use tokio::net::tcp::OwnedWriteHalf;
+
+use super::flusher::Flushers;
+use super::pipe::PipeWriter;
+use crate::lock::Lock;
+
+/// What a queued frame weighs beside its bytes.
+const FRAME_OVERHEAD: usize = size_of::<Bytes>();
+/// Small frames up to this many bytes together are copied into one buffer and leave in one plain write, which is
+/// cheaper than a vectored one.
+const GATHER_BYTES: usize = 32 * 1024;
+/// Buffers of one vectored write.
+const SLICES: usize = 64;
+
+/// Where frames go. Set once the connection has its socket; until then the queue waits.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    Absent,
+    /// Written by whoever flushes.
+    Tcp(OwnedWriteHalf),
+    /// The same for an in-memory socket.
+    Pipe(PipeWriter),
+    /// Any other stream: the connection's own task writes, a flush only wakes it.
+    Task,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    pub(crate) id: ConnId,
+    flushers: Arc<Flushers>,
+    bytes_max: usize,
+    state: Lock<State>,
+    /// The connection's task: woken when the socket is full, or when the connection is to end.
+    pub(crate) task: AtomicWaker,
+    /// On a flusher's list already.
+    dirty: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    sink: Sink,
+    queue: VecDeque<Bytes>,
+    bytes: usize,
+    /// The first frame in the queue is partly written.
+    started: bool,
+    /// The socket took no more; the task goes on when it does.
+    blocked: bool,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Open,
+    /// A close frame is the last in the queue.
+    Closing(u16),
+    /// Nothing more can be written.
+    Gone,
+}
+
+impl Outbox {
+    pub(crate) fn new(id: ConnId, flushers: Arc<Flushers>, bytes_max: usize) -> Arc<Self> {
+        let state = State {
+            sink: Sink::Absent,
+            queue: VecDeque::new(),
+            bytes: 0,
+            started: false,
+            blocked: false,
+            phase: Phase::Open,
+        };
+        let (task, dirty) = (AtomicWaker::new(), AtomicBool::new(false));
+        Arc::new(Self { id, flushers, bytes_max, state: Lock::new(state), task, dirty })
+    }
+
+    /// Give it its socket, and send what has waited for it.
+    pub(crate) fn open(self: &Arc<Self>, sink: Sink) {
+        self.state.with(|state| {
+            if state.phase != Phase::Gone {
+                state.sink = sink;
+            }
+        });
+        self.mark();
+    }
+
+    /// Queue a frame that many share; it leaves at the end of the tick.
+    pub(crate) fn push(self: &Arc<Self>, frame: &Bytes) {
+        let mark = self.state.with(|state| state.queue(frame.clone(), self.bytes_max));
+        self.after(mark);
+    }
+
+    /// Queue frames of one read's answers, contiguous. They join what the tick will flush, if anything; else they are
+    /// written at once.
+    pub(crate) fn reply(self: &Arc<Self>, frames: &[u8]) {
+        let mark = self.state.with(|state| {
+            let direct = state.queue.is_empty() && !state.blocked && state.phase == Phase::Open;
+            let written = if direct { state.sink.try_write(frames) } else { Ok(0) };
+            match written {
+                Ok(n) if n == frames.len() => Queued::Nothing,
+                Ok(n) => {
+                    let queued = state.queue(Bytes::copy_from_slice(&frames[n..]), self.bytes_max);
+                    state.started |= n > 0;
+                    queued
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    state.queue(Bytes::copy_from_slice(frames), self.bytes_max)
+                }
+                Err(_) => state.fail(),
+            }
+        });
+        self.after(mark);
+    }
+
+    /// End it: what is queued still leaves, then the close frame. The first close counts.
+    pub(crate) fn close(self: &Arc<Self>, code: CloseCode) {
+        let (code, reason) = code.on_the_wire();
+        self.close_raw(code, reason);
+    }
+
+    pub(crate) fn close_raw(self: &Arc<Self>, code: u16, reason: &str) {
+        let closed = self.state.with(|state| state.close(code, reason));
+        if closed {
+            self.mark();
+            self.task.wake();
+        }
+    }
+
+    /// End it without another byte.
+    pub(crate) fn abort(&self) {
+        self.state.with(State::fail);
+        self.task.wake();
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.state.with(|state| state.phase)
+    }
+
+    /// Nothing waits to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state.with(|state| state.queue.is_empty())
+    }
+
+    fn after(self: &Arc<Self>, queued: Queued) {
+        match queued {
+            Queued::Nothing => {}
+            Queued::Mark => self.mark(),
+            Queued::Ended => {
+                self.mark();
+                self.task.wake();
+            }
+        }
+    }
+
+    fn mark(self: &Arc<Self>) {
+        if !self.dirty.swap(true, Ordering::AcqRel) {
+            self.flushers.mark(self.clone());
+        }
+    }
+
+    /// Write what is queued, as far as the socket takes it.
+    pub(super) fn flush(&self, scratch: &mut Vec<u8>) {
+        // Before flushing: what is pushed from now on marks again.
+        self.dirty.store(false, Ordering::Release);
+        let wake = self.state.with(|state| match state.sink {
+            Sink::Absent => false,
+            Sink::Task => !state.queue.is_empty(),
+            Sink::Tcp(_) | Sink::Pipe(_) => {
+                state.flush(scratch);
+                state.blocked || state.phase == Phase::Gone
+            }
+        });
+        if wake {
+            self.task.wake();
+        }
+    }
+
+    /// For the connection's task: if the socket was full, go on once it is not.
+    pub(crate) fn poll_unblock(&self, cx: &mut Context<'_>) {
+        self.state.with(|state| {
+            while state.blocked {
+                match state.sink.poll_write_ready(cx) {
+                    Poll::Pending => return,
+                    Poll::Ready(Err(_)) => {
+                        state.fail();
+                    }
+                    Poll::Ready(Ok(())) => {
+                        state.blocked = false;
+                        state.flush(&mut Vec::new());
+                    }
+                }
+            }
+        });
+    }
+
+    /// For the task of a stream that only its task can write: write all there is.
+    pub(crate) fn poll_write_to<W: AsyncWrite + Unpin>(
+        &self,
+        cx: &mut Context<'_>,
+        io: &mut W,
+    ) -> Poll<io::Result<()>> {
+        self.state.with(|state| {
+            while let Some(front) = state.queue.front() {
+                match ready!(Pin::new(&mut *io).poll_write(cx, front)) {
+                    Ok(n) if n > 0 => state.advance(n),
+                    Ok(_) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                    Err(error) => {
+                        state.fail();
+                        return Poll::Ready(Err(error));
+                    }
+                }
+            }
+            Pin::new(io).poll_flush(cx)
+        })
+    }
+}
+
+enum Queued {
+    Nothing,
+    Mark,
+    Ended,
+}
+
+impl State {
+    fn queue(&mut self, frame: Bytes, bytes_max: usize) -> Queued {
+        if self.phase != Phase::Open {
+            return Queued::Nothing;
+        }
+        let weight = frame.len() + FRAME_OVERHEAD;
+        // An empty outbox takes any one frame, else a bound below one message would close everybody.
+        if !self.queue.is_empty() && self.bytes + weight > bytes_max {
+            let (code, reason) = CloseCode::SlowReader.on_the_wire();
+            // A reader this slow would take long to get to the close frame: it goes next.
+            self.queue.truncate(usize::from(self.started));
+            self.bytes = self.queue.iter().map(|frame| frame.len() + FRAME_OVERHEAD).sum();
+            self.close(code, reason);
+            return Queued::Ended;
+        }
+        self.bytes += weight;
+        self.queue.push_back(frame);
+        if self.blocked || matches!(self.sink, Sink::Absent) { Queued::Nothing } else { Queued::Mark }
+    }
+
+    fn close(&mut self, code: u16, reason: &str) -> bool {
+        if self.phase != Phase::Open {
+            return false;
+        }
+        self.phase = Phase::Closing(code);
+        let frame = mesh_ws::close(code, reason);
+        self.bytes += frame.len() + FRAME_OVERHEAD;
+        self.queue.push_back(frame);
+        true
+    }
+
+    fn fail(&mut self) -> Queued {
+        *self = Self {
+            sink: Sink::Absent,
+            queue: VecDeque::new(),
+            bytes: 0,
+            started: false,
+            blocked: false,
+            phase: Phase::Gone,
+        };
+        Queued::Ended
+    }
+
+    fn flush(&mut self, scratch: &mut Vec<u8>) {
+        while !self.queue.is_empty() && !self.blocked {
+            let total: usize = self.queue.iter().take(256).map(Bytes::len).sum();
+            let written = match self.queue.front() {
+                Some(only) if self.queue.len() == 1 => self.sink.try_write(only),
+                _ if total <= GATHER_BYTES => {
+                    scratch.clear();
+                    self.queue.iter().take(256).for_each(|frame| scratch.extend_from_slice(frame));
+                    self.sink.try_write(scratch)
+                }
+                _ => {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let count = self.queue.len().min(SLICES);
+                    for (slice, frame) in slices.iter_mut().zip(&self.queue) {
+                        *slice = IoSlice::new(frame);
+                    }
+                    self.sink.try_write_vectored(&slices[..count])
+                }
+            };
+            match written {
+                Ok(n) => self.advance(n),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
+                Err(_) => {
+                    self.fail();
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        while let Some(front) = self.queue.front_mut() {
+            if written < front.len() {
+                front.advance(written);
+                self.bytes -= written;
+                self.started = written > 0 || self.started;
+                return;
+            }
+            written -= front.len();
+            self.bytes -= front.len() + FRAME_OVERHEAD;
+            self.started = false;
+            self.queue.pop_front();
+        }
+        // An idle outbox owns nothing.
+        self.queue = VecDeque::new();
+    }
+}
+
+impl Sink {
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(tcp) => tcp.try_write(bytes),
+            Self::Pipe(pipe) => pipe.try_write(bytes),
+            Self::Absent | Self::Task => Ok(0),
+        }
+    }
+
+    fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(tcp) => tcp.try_write_vectored(slices),
+            Self::Pipe(pipe) => pipe.try_write(slices.first().map_or(&[], |slice| slice)),
+            Self::Absent | Self::Task => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(tcp) => tcp.as_ref().poll_write_ready(cx),
+            Self::Pipe(pipe) => pipe.poll_write_ready(cx),
+            Self::Absent | Self::Task => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Local first, then the world: the first listener here subscribes this instance at the backend, the last one takes it
+//! away after a pause, so that churn costs nothing.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use mesh_backend::{BackendError, Key};
+use mesh_proto::ConnId;
+use tokio::sync::oneshot;
+
+use super::{Hub, Outbox, Topic, TopicState};
+use crate::error::Result;
+
+/// Whether this instance is subscribed to a topic.
+#[derive(Debug, Default)]
+pub(super) struct Uplink {
+    stage: Stage,
+    /// Told when the operation under way is over and the instance is subscribed, or could not be.
+    waiting: Vec<oneshot::Sender<Result<(), BackendError>>>,
+    lingering: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Down,
+    /// One operation is under way.
+    Busy,
+    Up,
+}
+
+enum Way {
+    Done,
+    Wait(oneshot::Receiver<Result<(), BackendError>>, bool),
+    Again,
+}
+
+impl Hub {
+    /// From here on what is published on a topic reaches this connection. When it returns `Ok`, the instance is
+    /// subscribed; after an error the connection does not listen.
+    pub(crate) async fn listen(self: &Arc<Self>, key: &Key, outbox: &Arc<Outbox>) -> Result<()> {
+        let waiting = loop {
+            let topic = self.topic(key);
+            match topic.state.with(|state| state.listen(outbox)) {
+                Way::Again => {}
+                Way::Done => return Ok(()),
+                Way::Wait(waiting, start) => {
+                    if start {
+                        self.tasks.spawn(self.clone().bring_up(topic));
+                    }
+                    break waiting;
+                }
+            }
+        };
+        let over = waiting.await.unwrap_or_else(|_| Err(BackendError::Unavailable("stopped".into())));
+        if over.is_err() {
+            self.unlisten(key, outbox.id);
+        }
+        Ok(over?)
+    }
+
+    /// From here on it does not.
+    pub(crate) fn unlisten(self: &Arc<Self>, key: &Key, id: ConnId) {
+        let Some(topic) = self.find(key) else { return };
+        let linger = topic.state.with(|state| {
+            state.listeners.swap_remove(&id);
+            let uplink = &mut state.uplink;
+            let linger = state.listeners.is_empty() && uplink.stage == Stage::Up && !uplink.lingering;
+            uplink.lingering |= linger;
+            linger
+        });
+        if linger {
+            self.tasks.spawn(self.clone().take_down(topic));
+        } else {
+            self.bury(&topic);
+        }
+    }
+
+    fn topic(&self, key: &Key) -> Arc<Topic> {
+        self.shard(key).with(|topics| {
+            let new = || Arc::new(Topic { key: key.clone(), state: Default::default() });
+            topics.entry(key.clone()).or_insert_with(new).clone()
+        })
+    }
+
+    async fn bring_up(self: Arc<Self>, topic: Arc<Topic>) {
+        let subscribing = tokio::time::timeout(self.call_timeout, self.link.subscribe(&topic.key));
+        let over = subscribing.await.unwrap_or_else(|_| Err(BackendError::Unavailable("timed out".into())));
+        let (waiting, linger) = topic.state.with(|state| {
+            state.uplink.stage = if over.is_ok() { Stage::Up } else { Stage::Down };
+            // Everybody may have left meanwhile.
+            let linger = over.is_ok() && state.listeners.is_empty() && !state.uplink.lingering;
+            state.uplink.lingering |= linger;
+            (std::mem::take(&mut state.uplink.waiting), linger)
+        });
+        for waiting in waiting {
+            // Whoever stopped waiting has unlistened or will.
+            let _ = waiting.send(over.clone());
+        }
+        if linger {
+            self.tasks.spawn(self.clone().take_down(topic));
+        } else {
+            self.bury(&topic);
+        }
+    }
+
+    /// Boxed, because the two call one another.
+    fn take_down(self: Arc<Self>, topic: Arc<Topic>) -> BoxFuture<'static, ()> {
+        Box::pin(self.linger_and_leave(topic))
+    }
+
+    async fn linger_and_leave(self: Arc<Self>, topic: Arc<Topic>) {
+        tokio::time::sleep(self.linger).await;
+        let go = topic.state.with(|state| {
+            state.uplink.lingering = false;
+            let go = state.listeners.is_empty() && state.uplink.stage == Stage::Up;
+            if go {
+                state.uplink.stage = Stage::Busy;
+            }
+            go
+        });
+        if !go {
+            return;
+        }
+        // A failure leaves the instance subscribed to what it does not need: nobody listens, so nothing is handed out.
+        let unsubscribing = tokio::time::timeout(self.call_timeout, self.link.unsubscribe(&topic.key));
+        if !matches!(unsubscribing.await, Ok(Ok(()))) {
+            tracing::debug!(topic = ?topic.key, "could not unsubscribe");
+        }
+        // Somebody may have come while it was under way: then up again.
+        let again = topic.state.with(|state| {
+            let again = !state.uplink.waiting.is_empty();
+            state.uplink.stage = if again { Stage::Busy } else { Stage::Down };
+            again
+        });
+        if again {
+            self.bring_up(topic).await;
+        } else {
+            self.bury(&topic);
+        }
+    }
+
+    /// A topic with nobody and nothing under way takes no memory.
+    fn bury(&self, topic: &Arc<Topic>) {
+        let dead = topic.state.with(|state| {
+            state.dead =
+                state.listeners.is_empty() && state.uplink.stage == Stage::Down && !state.uplink.lingering;
+            state.dead
+        });
+        if dead {
+            self.shard(&topic.key).with(|topics| {
+                if topics.get(&topic.key).is_some_and(|found| Arc::ptr_eq(found, topic)) {
+                    topics.remove(&topic.key);
+                }
+            });
+        }
+    }
+}
+
+impl TopicState {
+    fn listen(&mut self, outbox: &Arc<Outbox>) -> Way {
+        if self.dead {
+            return Way::Again;
+        }
+        self.listeners.insert(outbox.id, outbox.clone());
+        if self.uplink.stage == Stage::Up {
+            return Way::Done;
+        }
+        let (tell, told) = oneshot::channel();
+        self.uplink.waiting.push(tell);
+        let start = self.uplink.stage == Stage::Down;
+        self.uplink.stage = Stage::Busy;
+        Way::Wait(told, start)
+    }
+}

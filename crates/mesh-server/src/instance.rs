@@ -1,0 +1,142 @@
+//! One server instance: its link to what is shared, its connections, its counters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use mesh_backend::{Announce, BackendError, CellQueue, Key, Kind, Link};
+use mesh_proto::{CommandName, ConnId, Entropy, Incarnation, Limits};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::conn::Conn;
+use crate::error::{MeshError, Result};
+use crate::hub::{Flushers, Hub};
+use crate::lock::Lock;
+use crate::schedule::Schedule;
+
+/// Shards of the roster of all connections.
+pub(crate) const CONNECTION_SHARDS: u8 = 64;
+
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) me: Incarnation,
+    pub(crate) link: Arc<dyn Link>,
+    pub(crate) cells: CellQueue,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) flushers: Arc<Flushers>,
+    pub(crate) schedule: Arc<Schedule>,
+    pub(crate) limits: Limits,
+    pub(crate) entropy: Arc<Entropy>,
+    /// Everything that must be over before `close` is.
+    pub(crate) tasks: TaskTracker,
+    /// Ends the tasks that only serve others.
+    pub(crate) stop: CancellationToken,
+    pub(crate) draining: AtomicBool,
+    /// Connections here. A map in order, so that whatever is done to all of them is done in an order that a run repeats.
+    pub(crate) conns: Lock<BTreeMap<ConnId, Conn>>,
+    pub(crate) counters: Counters,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) encodes: AtomicU64,
+    pub(crate) commands: AtomicU64,
+    pub(crate) bad_frames: AtomicU64,
+    pub(crate) panics: AtomicU64,
+    pub(crate) continuity_lost: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Counters of one instance since it started. Only ever grow, but for `connections`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections open now.
+    pub connections: usize,
+    /// Pushes encoded: one per broadcast, however many get it.
+    pub encodes: u64,
+    /// Pushes handed to connections.
+    pub delivered: u64,
+    /// Commands begun.
+    pub commands: u64,
+    /// Frames that were no JSON object or had no id.
+    pub bad_frames: u64,
+    /// Handlers that panicked.
+    pub panics: u64,
+    /// Times that publications may have been missed.
+    pub continuity_lost: u64,
+}
+
+impl Instance {
+    pub(crate) fn stats(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            connections: self.conns.with(|conns| conns.len()),
+            encodes: read(&self.counters.encodes),
+            delivered: self.hub.delivered(),
+            commands: read(&self.counters.commands),
+            bad_frames: read(&self.counters.bad_frames),
+            panics: read(&self.counters.panics),
+            continuity_lost: read(&self.counters.continuity_lost),
+        }
+    }
+
+    pub(crate) fn conn(&self, id: ConnId) -> Option<Conn> {
+        self.conns.with(|conns| conns.get(&id).cloned())
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// A push as text, encoded once for all who get it.
+    pub(crate) fn encode<T: Serialize + ?Sized>(&self, command: &str, payload: &T) -> Result<Bytes> {
+        CommandName::new(command)?;
+        Counters::add(&self.counters.encodes);
+        Ok(mesh_proto::encode_push(command, payload)?)
+    }
+
+    /// Wait for the backend, but not for ever.
+    pub(crate) async fn call<T>(&self, call: impl Future<Output = mesh_backend::Result<T>>) -> Result<T> {
+        match tokio::time::timeout(self.limits.backend_timeout, call).await {
+            Ok(done) => Ok(done?),
+            Err(_) => Err(BackendError::Unavailable("no answer in time".into()).into()),
+        }
+    }
+
+    pub(crate) async fn publish(&self, announce: Announce) -> Result<()> {
+        self.call(self.link.publish(announce)).await
+    }
+}
+
+/// The topic that every instance and every connection listens to.
+pub(crate) fn everybody() -> Key {
+    Key::new(Kind::Everybody, "")
+}
+
+/// One instance's own topic.
+pub(crate) fn instance_topic(of: Incarnation) -> Key {
+    Key::new(Kind::Instance, of.to_string())
+}
+
+/// The shard of the roster of connections that an id is in.
+pub(crate) fn connections_shard(id: ConnId) -> Key {
+    connections_roster((id.bits() % u128::from(CONNECTION_SHARDS)) as u8)
+}
+
+/// One shard of the roster of connections.
+pub(crate) fn connections_roster(shard: u8) -> Key {
+    Key::new(Kind::Connections, shard.to_string())
+}
+
+pub(crate) fn elsewhere() -> MeshError {
+    MeshError::not_found("the connection is not on this instance")
+}

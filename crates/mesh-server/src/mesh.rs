@@ -1,0 +1,119 @@
+//! The server as a handle.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use mesh_proto::{CloseCode, ConnId};
+
+use crate::command::{Check, Run, Told};
+use crate::conn::Conn;
+use crate::error::Result;
+use crate::instance::{Instance, Stats};
+use crate::login::{Login, Origins};
+use crate::pattern::Policies;
+use crate::policy::RoomPolicy;
+
+/// The server: a cheap handle, shared by every connection and yours to clone into any task.
+#[derive(Clone)]
+pub struct Mesh(pub(crate) Arc<Inner>);
+
+/// What an authenticator makes of a login, types erased.
+pub(crate) type Authenticate =
+    Arc<dyn Fn(Login) -> BoxFuture<'static, Result<Arc<dyn Any + Send + Sync>>> + Send + Sync>;
+
+pub(crate) struct Inner {
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) commands: HashMap<Arc<str>, Arc<Route>>,
+    pub(crate) rooms: Policies<RoomPolicy>,
+    /// Who may read whose connection metadata; `None`: nobody but the owner.
+    pub(crate) metadata: Option<Check>,
+    pub(crate) authenticate: Option<Authenticate>,
+    pub(crate) origins: Origins,
+    pub(crate) connected: Vec<Told>,
+    pub(crate) disconnected: Vec<Told>,
+}
+
+/// A command that can be called.
+pub(crate) struct Route {
+    pub(crate) name: Arc<str>,
+    /// The name as a JSON string, for the answer.
+    pub(crate) name_json: String,
+    /// The handler with all of its middleware around it.
+    pub(crate) run: Run,
+    /// A built-in that names a room: it waits for an earlier one of the same connection and room.
+    pub(crate) in_order: bool,
+}
+
+/// Whether the server takes new connections, for a load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Readiness {
+    /// It does.
+    pub ready: bool,
+    /// It closes, and takes none any more.
+    pub draining: bool,
+}
+
+impl Mesh {
+    /// Counters since the start.
+    pub fn stats(&self) -> Stats {
+        self.0.instance.stats()
+    }
+
+    /// Whether it takes new connections.
+    pub fn readiness(&self) -> Readiness {
+        let draining = self.0.instance.is_draining();
+        Readiness { ready: !draining, draining }
+    }
+
+    /// The connections on this instance, in order of their ids.
+    pub fn local_conns(&self) -> Vec<Conn> {
+        self.0.instance.conns.with(|conns| conns.values().cloned().collect())
+    }
+
+    /// A connection on this instance.
+    pub fn local_conn(&self, id: ConnId) -> Option<Conn> {
+        self.0.instance.conn(id)
+    }
+
+    /// End every connection with *retry* (`restart`, 1012), wait until handlers and hooks are over, and stop. Always
+    /// returns, after 10 s at most; see [`close_within`](Self::close_within).
+    pub async fn close(&self) {
+        self.close_within(Duration::from_secs(10)).await;
+    }
+
+    /// The same with a deadline of your own. What is not over by then is cut off.
+    pub async fn close_within(&self, deadline: Duration) {
+        let instance = &self.0.instance;
+        // From here on no connection comes in, so this ends even while clients dial again and again.
+        instance.draining.store(true, Ordering::Release);
+        for conn in self.local_conns() {
+            conn.0.outbox.close(CloseCode::Restart);
+        }
+        instance.tasks.close();
+        if tokio::time::timeout(deadline, instance.tasks.wait()).await.is_err() {
+            for conn in self.local_conns() {
+                conn.0.outbox.abort();
+            }
+        }
+        instance.stop.cancel();
+    }
+}
+
+impl Drop for Inner {
+    /// Nobody holds it any more, so nobody is connected either.
+    fn drop(&mut self) {
+        self.instance.stop.cancel();
+    }
+}
+
+impl fmt::Debug for Mesh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mesh").field("instance", &self.0.instance.me).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,125 @@
+//! What clients may do with the names a pattern covers. Nothing is open unless a policy says so.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::command::{Check, Command, Guard, Hook, Told};
+use crate::error::{MeshError, Result};
+
+type CheckWith<S> = Arc<dyn Fn(Command, S) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+type ToldWith<S> = Arc<dyn Fn(Command, S) -> BoxFuture<'static, ()> + Send + Sync>;
+
+fn guard<M, S, G: Guard<M, S>>(guard: G) -> CheckWith<S> {
+    Arc::new(move |cmd, state| guard.clone().check(cmd, state))
+}
+
+fn hook<M, S, H: Hook<M, S>>(hook: H) -> ToldWith<S> {
+    Arc::new(move |cmd, state| hook.clone().run(cmd, state))
+}
+
+fn bind<S: Clone + Send + Sync + 'static>(check: Option<CheckWith<S>>, state: &S) -> Option<Check> {
+    let (check, state) = (check?, state.clone());
+    Some(Arc::new(move |cmd| check(cmd, state.clone())))
+}
+
+fn bind_hook<S: Clone + Send + Sync + 'static>(told: Option<ToldWith<S>>, state: &S) -> Option<Told> {
+    let (told, state) = (told?, state.clone());
+    Some(Arc::new(move |cmd| told(cmd, state.clone())))
+}
+
+/// Clients may join, and read the room's metadata.
+#[must_use]
+pub struct Room<S> {
+    guard: Option<CheckWith<S>>,
+    metadata: Option<CheckWith<S>>,
+    on_join: Option<ToldWith<S>>,
+    on_leave: Option<ToldWith<S>>,
+}
+
+impl<S> Room<S> {
+    /// Any client may.
+    pub fn open() -> Self {
+        Self { guard: None, metadata: None, on_join: None, on_leave: None }
+    }
+
+    /// Only clients that the guard lets: it is asked when one joins or reads the room's metadata. Take [`Name`] for the
+    /// room. A guard that fails, panics or takes longer than 5 s refuses.
+    ///
+    /// [`Name`]: crate::Name
+    pub fn guard<M, G: Guard<M, S>>(mut self, asked: G) -> Self {
+        self.guard = Some(guard(asked));
+        self
+    }
+
+    /// A guard of its own for reading the room's metadata, in place of [`guard`](Self::guard).
+    pub fn metadata_guard<M, G: Guard<M, S>>(mut self, asked: G) -> Self {
+        self.metadata = Some(guard(asked));
+        self
+    }
+
+    /// Told when a connection has entered.
+    pub fn on_join<M, H: Hook<M, S>>(mut self, told: H) -> Self {
+        self.on_join = Some(hook(told));
+        self
+    }
+
+    /// Told when a connection has left, after its `on_join` is over.
+    pub fn on_leave<M, H: Hook<M, S>>(mut self, told: H) -> Self {
+        self.on_leave = Some(hook(told));
+        self
+    }
+
+    pub(crate) fn bind(self, state: &S) -> RoomPolicy
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        let guard = bind(self.guard, state);
+        let metadata = bind(self.metadata, state).or_else(|| guard.clone());
+        let (on_join, on_leave) = (bind_hook(self.on_join, state), bind_hook(self.on_leave, state));
+        RoomPolicy { guard, metadata, on_join, on_leave }
+    }
+}
+
+impl<S> fmt::Debug for Room<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Room")
+    }
+}
+
+pub(crate) struct RoomPolicy {
+    pub(crate) guard: Option<Check>,
+    pub(crate) metadata: Option<Check>,
+    pub(crate) on_join: Option<Told>,
+    pub(crate) on_leave: Option<Told>,
+}
+
+/// Ask a guard. Whatever goes wrong with it refuses.
+pub(crate) async fn ask(check: &Check, cmd: Command, timeout: Duration) -> Result<()> {
+    let asked = AssertUnwindSafe(async { check(cmd).await }).catch_unwind();
+    match tokio::time::timeout(timeout, asked).await {
+        Ok(Ok(verdict)) => verdict,
+        Ok(Err(_)) => {
+            tracing::error!("a guard panicked");
+            Err(MeshError::forbidden("refused by a guard"))
+        }
+        Err(_) => {
+            tracing::error!(?timeout, "a guard did not answer in time");
+            Err(MeshError::forbidden("refused by a guard"))
+        }
+    }
+}
+
+/// Run a hook to its end, at most for `timeout`.
+pub(crate) async fn tell(told: &Told, cmd: Command, timeout: Duration) {
+    let telling = AssertUnwindSafe(async { told(cmd).await }).catch_unwind();
+    match tokio::time::timeout(timeout, telling).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => tracing::error!("a hook panicked"),
+        Err(_) => tracing::error!(?timeout, "a hook did not end in time"),
+    }
+}

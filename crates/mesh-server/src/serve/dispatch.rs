@@ -1,0 +1,159 @@
+//! From a frame to a handler and back. A handler that panics, hangs or is refused harms only its own call.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use mesh_proto::{Code, Form, RoomName, error_parts, json_string, reply_parts, scan};
+use serde::Deserialize;
+
+use super::Serving;
+use super::calls::{Admission, Call};
+use crate::command::{Command, Reply};
+use crate::error::MeshError;
+use crate::instance::Counters;
+use crate::mesh::Route;
+
+impl Serving {
+    pub(super) fn on_command(
+        self: &Arc<Self>,
+        id: &str,
+        command: Option<&str>,
+        payload: &str,
+        out: &mut Vec<u8>,
+        cx: &mut Context<'_>,
+    ) {
+        let (instance, form) = (&self.mesh.0.instance, self.conn.0.form);
+        Counters::add(&instance.counters.commands);
+        let name = command.unwrap_or_default();
+        let Some(route) = self.mesh.0.commands.get(name) else {
+            let error = MeshError::not_found(format!("Command \"{name}\" not found"));
+            return append_reply(out, form, id, &json_string(name), &Err(error));
+        };
+        let limits = &instance.limits;
+        if let Err(excess) = scan(payload, limits.depth_max, limits.members_max) {
+            let error = MeshError::bad_payload(excess.to_string());
+            return append_reply(out, form, id, &route.name_json, &Err(error));
+        }
+        let lane = if route.in_order { lane(payload) } else { None };
+        let payload = Bytes::copy_from_slice(payload.as_bytes());
+        let call = Call { id: id.into(), route: route.clone(), payload, lane };
+        match self.calls.with(|calls| calls.admit(call, limits)) {
+            Admission::Wait => {}
+            Admission::Start(call) => self.start(call, out, cx),
+            Admission::TooMany(call) => {
+                let error =
+                    MeshError::new(Code::TooManyInFlight, "too many commands wait on this connection");
+                append_reply(out, form, id, &call.route.name_json, &Err(error));
+            }
+        }
+    }
+
+    /// Most handlers are ready at once: poll them here, and give only the others a task.
+    fn start(self: &Arc<Self>, call: Call, out: &mut Vec<u8>, cx: &mut Context<'_>) {
+        let mut handling = match self.handle(&call) {
+            Ok(handling) => AssertUnwindSafe(handling).catch_unwind(),
+            Err(error) => {
+                append_reply(out, self.conn.0.form, &call.id, &call.route.name_json, &Err(error));
+                return self.over(&call);
+            }
+        };
+        match handling.poll_unpin(cx) {
+            Poll::Ready(done) => {
+                let reply = done.unwrap_or_else(|_| Err(self.panicked(&call.route)));
+                append_reply(out, self.conn.0.form, &call.id, &call.route.name_json, &reply);
+                self.over(&call);
+            }
+            Poll::Pending => self.go_on(call, handling),
+        }
+    }
+
+    /// Begin the handler; a panic before its first await is one of the handler's too.
+    fn handle(&self, call: &Call) -> Result<BoxFuture<'static, Reply>, MeshError> {
+        let name = call.route.name.clone();
+        let cmd = Command::new(self.mesh.clone(), self.conn.clone(), name, call.payload.clone());
+        catch_unwind(AssertUnwindSafe(|| (call.route.run)(cmd))).map_err(|_| self.panicked(&call.route))
+    }
+
+    fn panicked(&self, route: &Route) -> MeshError {
+        Counters::add(&self.mesh.0.instance.counters.panics);
+        tracing::error!(command = %route.name, "a handler panicked");
+        MeshError::new(Code::Internal, "internal error")
+    }
+
+    /// In a task of its own, which runs on to its deadline even when the connection is closed.
+    fn go_on<F, E>(self: &Arc<Self>, call: Call, handling: F)
+    where
+        F: Future<Output = Result<Reply, E>> + Send + 'static,
+        E: Send + 'static,
+    {
+        let serving = self.clone();
+        let instance = &self.mesh.0.instance;
+        let deadline = instance.limits.command_timeout;
+        instance.tasks.spawn(async move {
+            let reply = match tokio::time::timeout(deadline, handling).await {
+                Ok(Ok(reply)) => reply,
+                Ok(Err(_)) => Err(serving.panicked(&call.route)),
+                Err(_) => {
+                    let message =
+                        format!("Command \"{}\" took longer than {} s", call.route.name, deadline.as_secs());
+                    Err(MeshError::new(Code::Timeout, message))
+                }
+            };
+            serving.answer(&call.id, &call.route.name_json, &reply);
+            serving.over(&call);
+        });
+    }
+
+    /// An answer outside of a read.
+    pub(super) fn answer(&self, id: &str, name_json: &str, reply: &Reply) {
+        let mut frame = Vec::new();
+        append_reply(&mut frame, self.conn.0.form, id, name_json, reply);
+        self.conn.0.outbox.push(&frame.into());
+    }
+
+    fn over(self: &Arc<Self>, call: &Call) {
+        self.calls.with(|calls| calls.finish(call.lane.as_ref()));
+        self.start_waiting();
+    }
+
+    /// Start what waited and may start now.
+    pub(super) fn start_waiting(self: &Arc<Self>) {
+        let limits = &self.mesh.0.instance.limits;
+        while let Some(call) = self.calls.with(|calls| calls.next(limits)) {
+            match self.handle(&call) {
+                Ok(handling) => self.go_on(call, AssertUnwindSafe(handling).catch_unwind()),
+                Err(error) => {
+                    self.answer(&call.id, &call.route.name_json, &Err(error));
+                    self.calls.with(|calls| calls.finish(call.lane.as_ref()));
+                }
+            }
+        }
+    }
+}
+
+/// The room that a built-in is about. A payload that names none fails in the handler.
+fn lane(payload: &str) -> Option<Arc<str>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct About<'a> {
+        #[serde(borrow)]
+        room_name: Cow<'a, str>,
+    }
+    let about: About<'_> = serde_json::from_str(payload).ok()?;
+    RoomName::new(&about.room_name).ok().map(|room| room.shared())
+}
+
+fn append_reply(out: &mut Vec<u8>, form: Form, id: &str, name_json: &str, reply: &Reply) {
+    match reply {
+        Ok(payload) => mesh_ws::append_text(out, &reply_parts(id, name_json, payload)),
+        Err(error) => {
+            let failure = form.failure(&error.code, &error.message, error.details.as_deref());
+            mesh_ws::append_text(out, &error_parts(form, id, name_json, &failure));
+        }
+    }
+}
