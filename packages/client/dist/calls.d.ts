@@ -1,5 +1,18 @@
 import { CodeError } from "./errors.js";
 import type { Join } from "./rooms.js";
+/** A command as the application gives it. */
+export interface Request {
+    readonly key: number;
+    readonly command: string;
+    readonly body: string | undefined;
+    readonly bytes: number;
+    readonly timeoutMs: number;
+    readonly offline: "queue" | "fail";
+    readonly room?: {
+        readonly name: string;
+        readonly join: boolean;
+    };
+}
 /** A command on its way, ours or the application's. */
 export interface Call {
     /** The application's handle on it; 0 for the session's own. */
@@ -42,3 +55,5 @@ export declare class Calls {
     /** When `expired` has something to do at the earliest. */
     dueAt(): number;
 }
+/** A command of the session's own, of which the application never hears. */
+export declare function ownCall(kind: "hello" | "rejoin" | "probe", command: string, body: string | undefined, timeoutMs: number, now?: number, room?: string): Call;

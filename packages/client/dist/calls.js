@@ -95,3 +95,8 @@ export class Calls {
         return this.#sent.size + this.#queue.length === 0 ? Number.POSITIVE_INFINITY : this.#dueAt;
     }
 }
+/** A command of the session's own, of which the application never hears. */
+export function ownCall(kind, command, body, timeoutMs, now = 0, room) {
+    const call = { key: 0, kind, command, body, bytes: 0, timeoutMs, deadline: now + timeoutMs };
+    return room === undefined ? call : { ...call, join: { name: room, room: call } };
+}

@@ -164,9 +164,14 @@ export class MeshClient {
         if (this.#running)
             return;
         this.#running = true;
-        for (let action = this.#actions.shift(); action; action = this.#actions.shift())
-            this.#run(action);
-        this.#running = false;
+        try {
+            for (let action = this.#actions.shift(); action; action = this.#actions.shift())
+                this.#run(action);
+        }
+        finally {
+            // Only an environment that isn't ours can throw here. The client goes on with the rest at its next turn.
+            this.#running = false;
+        }
         this.#alarm.set(this.#session.dueAt());
     }
     #run(action) {

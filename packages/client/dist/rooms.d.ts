@@ -10,15 +10,19 @@ export declare class Rooms {
     join(name: string): Join;
     /** That join has ended. */
     joined({ name, room }: Join, success: boolean): void;
-    /** The application leaves: whatever the server answers, the room is not joined again. */
+    /** The application leaves, or is refused: the room is not joined again. */
     leave(name: string): void;
-    /** The rooms to join on a new connection. */
-    restore(): string[];
-    /** Whether the room is (still) one to join again. */
-    has(name: string): boolean;
-    /** Joining again failed for now. */
+    /** A new connection begins to join the rooms again. */
+    restore(): void;
+    /** The rooms to join now: some at a time. */
+    next(): string[];
+    /** One of them has ended, one way or another. */
+    restored(): void;
+    /** Whether the last has. */
+    get complete(): boolean;
+    /** Joining that room again failed for now. */
     retry(name: string, at: number): void;
-    /** The rooms whose next attempt is due. */
+    /** Takes the rooms whose next try is due. */
     due(now: number): string[];
     /** When the next room is due. */
     dueAt(): number;

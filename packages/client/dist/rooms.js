@@ -1,9 +1,15 @@
+// The server takes 32 commands at once and lets only so many wait.
+const restoringMax = 16;
 /** The rooms this client wants to be in, so that a new connection joins them again. */
 export class Rooms {
     #rooms = new Map();
+    /** When a room is tried again whose server could not let us in for now. */
+    #retries = new Map();
+    #waiting = [];
+    #restoring = 0;
     /** The application joins. Two joins at once share the room, so either's success counts. */
     join(name) {
-        const room = this.#rooms.get(name) ?? { joined: false, pending: 0, retryAt: Number.POSITIVE_INFINITY };
+        const room = this.#rooms.get(name) ?? { joined: false, pending: 0 };
         room.pending += 1;
         this.#rooms.set(name, room);
         return { name, room };
@@ -19,46 +25,53 @@ export class Rooms {
         else if (!held.joined && held.pending === 0)
             this.#rooms.delete(name);
     }
-    /** The application leaves: whatever the server answers, the room is not joined again. */
+    /** The application leaves, or is refused: the room is not joined again. */
     leave(name) {
         this.#rooms.delete(name);
+        this.#retries.delete(name);
     }
-    /** The rooms to join on a new connection. */
+    /** A new connection begins to join the rooms again. */
     restore() {
+        this.#retries.clear();
+        this.#restoring = 0;
+        this.#waiting = [...this.#rooms].filter(([, room]) => room.joined).map(([name]) => name);
+    }
+    /** The rooms to join now: some at a time. */
+    next() {
         const names = [];
-        for (const [name, room] of this.#rooms) {
-            room.retryAt = Number.POSITIVE_INFINITY;
-            if (room.joined)
-                names.push(name);
-        }
-        return names;
-    }
-    /** Whether the room is (still) one to join again. */
-    has(name) {
-        return this.#rooms.get(name)?.joined ?? false;
-    }
-    /** Joining again failed for now. */
-    retry(name, at) {
-        const room = this.#rooms.get(name);
-        if (room)
-            room.retryAt = at;
-    }
-    /** The rooms whose next attempt is due. */
-    due(now) {
-        const names = [];
-        for (const [name, room] of this.#rooms) {
-            if (room.retryAt > now)
+        while (this.#restoring < restoringMax) {
+            const name = this.#waiting.shift();
+            if (name === undefined)
+                break;
+            if (!this.#rooms.get(name)?.joined)
                 continue;
-            room.retryAt = Number.POSITIVE_INFINITY;
+            this.#restoring += 1;
             names.push(name);
         }
         return names;
     }
+    /** One of them has ended, one way or another. */
+    restored() {
+        this.#restoring -= 1;
+    }
+    /** Whether the last has. */
+    get complete() {
+        return this.#restoring === 0 && this.#waiting.length === 0;
+    }
+    /** Joining that room again failed for now. */
+    retry(name, at) {
+        if (this.#rooms.get(name)?.joined)
+            this.#retries.set(name, at);
+    }
+    /** Takes the rooms whose next try is due. */
+    due(now) {
+        const names = [...this.#retries].filter(([, at]) => at <= now).map(([name]) => name);
+        for (const name of names)
+            this.#retries.delete(name);
+        return names;
+    }
     /** When the next room is due. */
     dueAt() {
-        let at = Number.POSITIVE_INFINITY;
-        for (const room of this.#rooms.values())
-            at = Math.min(at, room.retryAt);
-        return at;
+        return Math.min(Number.POSITIVE_INFINITY, ...this.#retries.values());
     }
 }

@@ -1,27 +1,13 @@
 import { type Action, Status } from "./actions.js";
-import { type QueueLimits } from "./calls.js";
+import { type AttemptOptions } from "./attempts.js";
+import { type QueueLimits, type Request } from "./calls.js";
 import { CodeError } from "./errors.js";
 /** What a session is told once. */
 export interface SessionOptions {
+    /** How long the server may be silent. */
     readonly silenceMs: number;
-    readonly shouldReconnect: boolean;
-    readonly reconnectInterval: number;
-    readonly maxReconnectAttempts: number;
     readonly queue: QueueLimits;
-    readonly random: () => number;
-}
-/** A command as the application gives it. */
-export interface Request {
-    readonly key: number;
-    readonly command: string;
-    readonly body: string | undefined;
-    readonly bytes: number;
-    readonly timeoutMs: number;
-    readonly offline: "queue" | "fail";
-    readonly room?: {
-        readonly name: string;
-        readonly join: boolean;
-    };
+    readonly attempts: AttemptOptions;
 }
 /**
  * The client's one state machine, without socket and timer. Each input is told the time; those of a socket carry its

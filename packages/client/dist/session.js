@@ -1,6 +1,6 @@
 import { Status } from "./actions.js";
-import { backoffMs } from "./backoff.js";
-import { Calls } from "./calls.js";
+import { Attempts } from "./attempts.js";
+import { Calls, ownCall } from "./calls.js";
 import { closeClass, closeName } from "./closes.js";
 import { CodeError, closedError, connectionError, disconnectedError, timeoutError } from "./errors.js";
 import { Rooms } from "./rooms.js";
@@ -10,11 +10,6 @@ const authMs = 30_000;
 const dialMs = 10_000;
 const probeMs = 2_000;
 const rejoinMs = 10_000;
-// Rooms are joined again some at a time: the server takes 32 commands at once and lets only so many wait.
-const rejoinsAtOnce = 16;
-// A connection that lived for less doesn't make the next wait shorter: a server that takes every connection and drops it
-// at once would otherwise be dialled without end (trap u).
-const stableMs = 10_000;
 // Waking may skip the wait, but events that come in a burst dial no faster than this.
 const wakeDialMsMin = 1_000;
 // What a server takes unless its answer to the hello says otherwise.
@@ -25,7 +20,8 @@ const messageBytesDefault = 262_144;
  * is to be called.
  */
 export class Session {
-    #options;
+    #silenceMs;
+    #attempts;
     #calls;
     #rooms = new Rooms();
     #actions = [];
@@ -41,17 +37,12 @@ export class Session {
     #onlineAt = 0;
     #probeEnds = never;
     #wasOnline = false;
-    /** Attempts and connections lost since the last stable one. */
-    #failures = 0;
-    /** Whether a new credential was already asked for since the last stable connection. */
-    #refreshed = false;
     #nextReason = "reconnect";
     #stopped;
-    #rejoin = [];
-    #rejoining = 0;
     #messageBytes = messageBytesDefault;
     constructor(options) {
-        this.#options = options;
+        this.#silenceMs = options.silenceMs;
+        this.#attempts = new Attempts(options.attempts);
         this.#calls = new Calls(options.queue);
     }
     get status() {
@@ -59,7 +50,7 @@ export class Session {
             return Status.ONLINE;
         if (this.#phase === "idle" || this.#phase === "stopped" || this.#phase === "closed")
             return Status.OFFLINE;
-        return this.#wasOnline || this.#failures > 0 ? Status.RECONNECTING : Status.CONNECTING;
+        return this.#wasOnline || this.#attempts.failing ? Status.RECONNECTING : Status.CONNECTING;
     }
     get connectionId() {
         return this.#connectionId;
@@ -75,7 +66,7 @@ export class Session {
         const calls = Math.min(this.#calls.dueAt(), this.#phaseEnds);
         if (!this.#isOpen())
             return calls;
-        const silent = this.#heardAt + this.#options.silenceMs;
+        const silent = this.#heardAt + this.#silenceMs;
         const rooms = this.#phase === "online" ? this.#rooms.dueAt() : never;
         return Math.min(calls, silent, this.#probeEnds, rooms);
     }
@@ -130,6 +121,7 @@ export class Session {
     }
     /** The machine woke up, or the network came back: asks whether the connection still lives, or dials sooner. */
     wake(now) {
+        this.time(now);
         if (this.#phase === "wait") {
             const sooner = Math.max(now, this.#dialledAt + wakeDialMsMin);
             this.#nextReason = "wake";
@@ -209,7 +201,7 @@ export class Session {
             this.#attempt(this.#nextReason, now);
         else if (now >= this.#phaseEnds)
             this.#drop("The attempt took too long", now);
-        else if (this.#isOpen() && now >= this.#heardAt + this.#options.silenceMs)
+        else if (this.#isOpen() && now >= this.#heardAt + this.#silenceMs)
             this.#drop("silent", now);
         else if (now >= this.#probeEnds) {
             this.#drop("silent", now);
@@ -223,8 +215,8 @@ export class Session {
     // --- Attempts -----------------------------------------------------------------------------------------------------
     #start(now) {
         this.#stopped = undefined;
-        this.#refreshed = false;
-        this.#attempt(this.#wasOnline || this.#failures > 0 ? "reconnect" : "initial", now);
+        this.#attempts.begin();
+        this.#attempt(this.#wasOnline || this.#attempts.failing ? "reconnect" : "initial", now);
     }
     #attempt(reason, now) {
         this.#generation += 1;
@@ -251,44 +243,33 @@ export class Session {
         this.#lost("retry", error, now);
     }
     #lost(kind, error, now) {
-        const online = this.#phase === "online";
-        if (online && now - this.#onlineAt >= stableMs) {
-            this.#failures = 0;
-            this.#refreshed = false;
-        }
+        const onlineMs = this.#phase === "online" ? now - this.#onlineAt : 0;
         this.#connectionId = undefined;
         this.#probeEnds = never;
-        this.#rejoin = [];
-        this.#rejoining = 0;
         this.#rejectSent();
-        if (kind === "give_up" || (kind === "refresh" && this.#refreshed))
+        const next = this.#attempts.lost(kind, onlineMs, now);
+        if (next === "stop")
             return this.#stop(error);
-        const { shouldReconnect, maxReconnectAttempts, reconnectInterval, random } = this.#options;
-        if (kind === "refresh" && (shouldReconnect || !online)) {
-            this.#refreshed = true;
-            return this.#attempt("expired", now);
-        }
-        this.#failures += 1;
-        if (!shouldReconnect) {
-            this.#enter("idle", never);
+        if (next !== "idle" && next.reason === "expired")
+            return this.#attempt(next.reason, now);
+        // Before anybody hears of it: who then calls `connect` waits for what comes, not for what was.
+        this.#do({ do: "unconnected", error });
+        if (next === "idle") {
             this.#rejectQueued(error);
-        }
-        else if (this.#failures > maxReconnectAttempts) {
-            return this.#stop(error);
+            this.#enter("idle", never);
         }
         else {
-            this.#enter("wait", now + backoffMs(reconnectInterval, this.#failures, random));
+            this.#nextReason = next.reason;
+            this.#enter("wait", next.at);
         }
-        this.#do({ do: "unconnected", error });
         this.#emit({ event: "error", args: [error] });
     }
     /** No more attempts, until the application asks for one by `connect`. */
     #stop(error) {
         this.#stopped = error;
-        this.#failures = 0;
-        this.#enter("stopped", never);
-        this.#rejectQueued(error);
         this.#do({ do: "unconnected", error });
+        this.#rejectQueued(error);
+        this.#enter("stopped", never);
         this.#emit({ event: "error", args: [error] });
         this.#emit({ event: "reconnectfailed", args: [error] });
     }
@@ -346,21 +327,14 @@ export class Session {
         const bytes = isObject(limits) ? limits.messageBytes : undefined;
         this.#messageBytes = typeof bytes === "number" && bytes > 0 ? bytes : messageBytesDefault;
         this.#enter("restore", never);
-        this.#rejoin = this.#rooms.restore();
+        this.#rooms.restore();
         this.#restore(now);
     }
     /** Joins the rooms again, a few at a time, and is online after the last answer. */
     #restore(now) {
-        while (this.#rejoining < rejoinsAtOnce) {
-            const name = this.#rejoin.shift();
-            if (name === undefined)
-                break;
-            if (!this.#rooms.has(name))
-                continue;
-            this.#rejoining += 1;
+        for (const name of this.#rooms.next())
             this.#sendRejoin(name, now);
-        }
-        if (this.#rejoining === 0 && this.#phase === "restore")
+        if (this.#rooms.complete && this.#phase === "restore")
             this.#online(now);
     }
     #sendRejoin(name, now) {
@@ -369,14 +343,13 @@ export class Session {
     #rejoined(now) {
         if (this.#phase !== "restore")
             return;
-        this.#rejoining -= 1;
+        this.#rooms.restored();
         this.#restore(now);
     }
     #rejoinFailed(call, error, now) {
         const name = call.join?.name ?? "";
-        const wait = backoffMs(this.#options.reconnectInterval, 3, this.#options.random);
         if (error.retryable)
-            this.#rooms.retry(name, now + wait);
+            this.#rooms.retry(name, now + this.#attempts.retryMs());
         else
             this.#rooms.leave(name);
         this.#emit({ event: "error", args: [error] });
@@ -432,8 +405,4 @@ export class Session {
     #do(action) {
         this.#actions.push(action);
     }
-}
-function ownCall(kind, command, body, timeoutMs, now = 0, room) {
-    const call = { key: 0, kind, command, body, bytes: 0, timeoutMs, deadline: now + timeoutMs };
-    return room === undefined ? call : { ...call, join: { name: room, room: call } };
 }

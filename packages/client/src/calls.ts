@@ -3,6 +3,17 @@ import { Ids } from "./ids.js";
 import type { Join } from "./rooms.js";
 import { writeCommand } from "./wire.js";
 
+/** A command as the application gives it. */
+export interface Request {
+  readonly key: number;
+  readonly command: string;
+  readonly body: string | undefined;
+  readonly bytes: number;
+  readonly timeoutMs: number;
+  readonly offline: "queue" | "fail";
+  readonly room?: { readonly name: string; readonly join: boolean };
+}
+
 /** A command on its way, ours or the application's. */
 export interface Call {
   /** The application's handle on it; 0 for the session's own. */
@@ -124,4 +135,17 @@ export class Calls {
   dueAt(): number {
     return this.#sent.size + this.#queue.length === 0 ? Number.POSITIVE_INFINITY : this.#dueAt;
   }
+}
+
+/** A command of the session's own, of which the application never hears. */
+export function ownCall(
+  kind: "hello" | "rejoin" | "probe",
+  command: string,
+  body: string | undefined,
+  timeoutMs: number,
+  now = 0,
+  room?: string,
+): Call {
+  const call = { key: 0, kind, command, body, bytes: 0, timeoutMs, deadline: now + timeoutMs };
+  return room === undefined ? call : { ...call, join: { name: room, room: call } };
 }

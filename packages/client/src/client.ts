@@ -1,10 +1,11 @@
 import type { Action, AuthReason, LifecycleName, Status } from "./actions.js";
+import type { Request } from "./calls.js";
 import { Alarm, type Clock } from "./clock.js";
 import { asCodeError, CodeError } from "./errors.js";
 import { Events, type LifecycleListener } from "./events.js";
 import { type CommandOptions, environmentOf, type MeshClientOptions, sessionOptions } from "./options.js";
 import { type Joined, type Left, parseJoined, parseMetadata, refused } from "./results.js";
-import { type Request, Session } from "./session.js";
+import { Session } from "./session.js";
 import type { OpenSocket, Socket } from "./socket.js";
 import type { WatchWake } from "./wake.js";
 import { byteLength } from "./wire.js";
@@ -212,8 +213,12 @@ export class MeshClient {
     this.#actions.push(...this.#session.take());
     if (this.#running) return;
     this.#running = true;
-    for (let action = this.#actions.shift(); action; action = this.#actions.shift()) this.#run(action);
-    this.#running = false;
+    try {
+      for (let action = this.#actions.shift(); action; action = this.#actions.shift()) this.#run(action);
+    } finally {
+      // Only an environment that isn't ours can throw here. The client goes on with the rest at its next turn.
+      this.#running = false;
+    }
     this.#alarm.set(this.#session.dueAt());
   }
 

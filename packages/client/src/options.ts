@@ -67,5 +67,6 @@ export function sessionOptions(options: MeshClientOptions, random: () => number)
   const { reconnectInterval = 2_000, maxReconnectAttempts = Number.POSITIVE_INFINITY } = options;
   const queue = { commands: 1_000, bytes: 262_144, ...options.queue };
   const silenceMs = pingTimeout * (maxMissedPings + 1);
-  return { silenceMs, shouldReconnect, reconnectInterval, maxReconnectAttempts, queue, random };
+  const attempts = { shouldReconnect, reconnectInterval, maxReconnectAttempts, random };
+  return { silenceMs, queue, attempts };
 }

@@ -1,7 +1,6 @@
 interface Room {
   joined: boolean;
   pending: number;
-  retryAt: number;
 }
 
 /** A join under way. It counts only if the room was not left since. */
@@ -10,13 +9,20 @@ export interface Join {
   readonly room: object;
 }
 
+// The server takes 32 commands at once and lets only so many wait.
+const restoringMax = 16;
+
 /** The rooms this client wants to be in, so that a new connection joins them again. */
 export class Rooms {
   readonly #rooms: Map<string, Room> = new Map();
+  /** When a room is tried again whose server could not let us in for now. */
+  readonly #retries: Map<string, number> = new Map();
+  #waiting: string[] = [];
+  #restoring = 0;
 
   /** The application joins. Two joins at once share the room, so either's success counts. */
   join(name: string): Join {
-    const room = this.#rooms.get(name) ?? { joined: false, pending: 0, retryAt: Number.POSITIVE_INFINITY };
+    const room = this.#rooms.get(name) ?? { joined: false, pending: 0 };
     room.pending += 1;
     this.#rooms.set(name, room);
     return { name, room };
@@ -31,47 +37,56 @@ export class Rooms {
     else if (!held.joined && held.pending === 0) this.#rooms.delete(name);
   }
 
-  /** The application leaves: whatever the server answers, the room is not joined again. */
+  /** The application leaves, or is refused: the room is not joined again. */
   leave(name: string): void {
     this.#rooms.delete(name);
+    this.#retries.delete(name);
   }
 
-  /** The rooms to join on a new connection. */
-  restore(): string[] {
+  /** A new connection begins to join the rooms again. */
+  restore(): void {
+    this.#retries.clear();
+    this.#restoring = 0;
+    this.#waiting = [...this.#rooms].filter(([, room]) => room.joined).map(([name]) => name);
+  }
+
+  /** The rooms to join now: some at a time. */
+  next(): string[] {
     const names: string[] = [];
-    for (const [name, room] of this.#rooms) {
-      room.retryAt = Number.POSITIVE_INFINITY;
-      if (room.joined) names.push(name);
-    }
-    return names;
-  }
-
-  /** Whether the room is (still) one to join again. */
-  has(name: string): boolean {
-    return this.#rooms.get(name)?.joined ?? false;
-  }
-
-  /** Joining again failed for now. */
-  retry(name: string, at: number): void {
-    const room = this.#rooms.get(name);
-    if (room) room.retryAt = at;
-  }
-
-  /** The rooms whose next attempt is due. */
-  due(now: number): string[] {
-    const names: string[] = [];
-    for (const [name, room] of this.#rooms) {
-      if (room.retryAt > now) continue;
-      room.retryAt = Number.POSITIVE_INFINITY;
+    while (this.#restoring < restoringMax) {
+      const name = this.#waiting.shift();
+      if (name === undefined) break;
+      if (!this.#rooms.get(name)?.joined) continue;
+      this.#restoring += 1;
       names.push(name);
     }
     return names;
   }
 
+  /** One of them has ended, one way or another. */
+  restored(): void {
+    this.#restoring -= 1;
+  }
+
+  /** Whether the last has. */
+  get complete(): boolean {
+    return this.#restoring === 0 && this.#waiting.length === 0;
+  }
+
+  /** Joining that room again failed for now. */
+  retry(name: string, at: number): void {
+    if (this.#rooms.get(name)?.joined) this.#retries.set(name, at);
+  }
+
+  /** Takes the rooms whose next try is due. */
+  due(now: number): string[] {
+    const names = [...this.#retries].filter(([, at]) => at <= now).map(([name]) => name);
+    for (const name of names) this.#retries.delete(name);
+    return names;
+  }
+
   /** When the next room is due. */
   dueAt(): number {
-    let at = Number.POSITIVE_INFINITY;
-    for (const room of this.#rooms.values()) at = Math.min(at, room.retryAt);
-    return at;
+    return Math.min(Number.POSITIVE_INFINITY, ...this.#retries.values());
   }
 }

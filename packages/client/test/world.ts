@@ -28,11 +28,11 @@ export class FakeClock implements Clock {
       const next = [...this.#timers].sort((a, b) => a.at - b.at)[0];
       if (!next || next.at > end) break;
       this.#timers.delete(next);
-      this.#now = next.at;
+      this.#now = Math.max(this.#now, next.at);
       next.callback();
       await settle();
     }
-    this.#now = end;
+    this.#now = Math.max(this.#now, end);
     await settle();
   }
 
