@@ -13,6 +13,9 @@ pub enum BackendError {
     /// This incarnation was declared dead and its entries may be gone: attach again and enter everything anew.
     #[error("this instance was declared dead; it must attach again")]
     Fenced,
+    /// The function given to [`CellQueue::edit`](crate::CellQueue::edit) panicked, with this message. It wrote nothing.
+    #[error("an edit panicked: {0}")]
+    EditPanicked(String),
     /// Over a bound of the backend's own.
     #[error("{0}")]
     TooLarge(String),

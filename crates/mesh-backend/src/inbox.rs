@@ -77,8 +77,9 @@ impl Inbox {
 
     /// Say that something may be missing: after a reconnection, a failed probe, a gap.
     pub fn lose_continuity(&self) {
-        self.0.with(Queue::lose);
-        self.0.wake.notify_one();
+        if self.0.with(Queue::lose) {
+            self.0.wake.notify_one();
+        }
     }
 
     /// Say that nothing will come any more.
@@ -89,7 +90,11 @@ impl Inbox {
 }
 
 impl Queue {
+    /// Says whether there is something to wake for.
     fn lose(&mut self) -> bool {
+        if self.closed {
+            return false;
+        }
         self.waiting.clear();
         self.bytes = 0;
         self.waiting.push_back(Received::ContinuityLost);
@@ -131,5 +136,117 @@ impl Arrivals {
 impl Drop for Arrivals {
     fn drop(&mut self) {
         self.0.with(|queue| *queue = Queue { closed: true, ..Queue::default() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mesh_proto::{Entropy, Incarnation};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{Audience, Key, Kind};
+
+    fn arrival(n: u64, bytes: usize) -> Arrival {
+        Arrival {
+            topic: Key::new(Kind::Channel, "c"),
+            from: Incarnation::random(&Entropy::from_seed(1)),
+            n,
+            position: None,
+            audience: Audience::All,
+            txn: None,
+            full: Some(vec![b'x'; bytes].into()),
+            patch: None,
+            control: None,
+        }
+    }
+
+    /// What waits: the number of each arrival, 0 for lost continuity.
+    fn drain(arrivals: &mut Arrivals) -> Vec<u64> {
+        let number = |received| match received {
+            Received::Arrival(arrival) => arrival.n,
+            Received::ContinuityLost => 0,
+        };
+        std::iter::from_fn(|| arrivals.try_recv().map(number)).collect()
+    }
+
+    #[test]
+    fn an_overflow_empties_the_queue_and_says_so_once() {
+        let (inbox, mut arrivals) = inbox(2 * arrival(0, 100).weight());
+        (1..=2).for_each(|n| inbox.push(arrival(n, 100)));
+        assert_eq!(drain(&mut arrivals), [1, 2]);
+        (3..=5).for_each(|n| inbox.push(arrival(n, 100)));
+        assert_eq!(drain(&mut arrivals), [0]);
+        (6..=8).for_each(|n| inbox.push(arrival(n, 100)));
+        inbox.push(arrival(9, 100));
+        assert_eq!(drain(&mut arrivals), [0, 9], "what comes after an overflow comes");
+    }
+
+    #[test]
+    fn an_empty_queue_takes_any_one_arrival() {
+        let (inbox, mut arrivals) = inbox(10);
+        inbox.push(arrival(1, 1000));
+        assert_eq!(drain(&mut arrivals), [1]);
+        inbox.push(arrival(2, 1000));
+        inbox.push(arrival(3, 0));
+        assert_eq!(drain(&mut arrivals), [0]);
+    }
+
+    #[test]
+    fn lost_continuity_takes_the_place_of_everything_that_waits() {
+        let (inbox, mut arrivals) = inbox(1 << 20);
+        inbox.push(arrival(1, 1));
+        inbox.lose_continuity();
+        inbox.lose_continuity();
+        inbox.push(arrival(2, 1));
+        assert_eq!(drain(&mut arrivals), [0, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_inbox_gives_what_waits_and_then_ends() {
+        let (inbox, mut arrivals) = inbox(1 << 20);
+        inbox.push(arrival(1, 1));
+        inbox.close();
+        inbox.push(arrival(2, 1));
+        inbox.lose_continuity();
+        assert!(matches!(arrivals.recv().await, Some(Received::Arrival(_))));
+        assert_eq!(arrivals.recv().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_wakes_whoever_waits() {
+        let (inbox, mut arrivals) = inbox(1 << 20);
+        let waits = tokio::spawn(async move { arrivals.recv().await });
+        tokio::task::yield_now().await;
+        inbox.close();
+        assert_eq!(waits.await.unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_wait_loses_no_arrival_and_no_wake_up() {
+        let (inbox, mut arrivals) = inbox(1 << 20);
+        for n in 1..=3 {
+            assert!(timeout(Duration::from_millis(1), arrivals.recv()).await.is_err());
+            {
+                let mut wait = Box::pin(arrivals.recv());
+                assert!(futures_util::FutureExt::now_or_never(&mut wait).is_none());
+                inbox.push(arrival(n, 1));
+                // Woken, and dropped before it looked.
+            }
+            let received = timeout(Duration::from_secs(1), arrivals.recv()).await.unwrap();
+            assert!(matches!(received, Some(Received::Arrival(arrival)) if arrival.n == n));
+        }
+    }
+
+    #[test]
+    fn an_inbox_nobody_reads_any_more_holds_nothing() {
+        let (inbox, arrivals) = inbox(1 << 20);
+        inbox.push(arrival(1, 1));
+        drop(arrivals);
+        inbox.push(arrival(2, 1));
+        inbox.lose_continuity();
+        assert!(inbox.0.with(|queue| queue.waiting.is_empty()));
     }
 }

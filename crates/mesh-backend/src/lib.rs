@@ -10,7 +10,7 @@ mod key;
 mod link;
 mod memory;
 mod publication;
-mod queue;
+pub mod queue;
 
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -19,7 +19,7 @@ mod faulty;
 
 pub use error::{BackendError, Result};
 #[cfg(feature = "testing")]
-pub use faulty::Faulty;
+pub use faulty::{Fault, Faults, Faulty, Op, Partition};
 pub use inbox::{Arrivals, Inbox, Received, inbox};
 pub use key::{Key, Kind};
 pub use link::{
