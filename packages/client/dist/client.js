@@ -208,7 +208,8 @@ export class MeshClient {
         const auth = this.#auth;
         if (!auth)
             return this.#tell((session, now) => session.credential(generation, undefined, now));
-        new Promise((resolve) => resolve(auth({ reason }))).then((value) => this.#tell((session, now) => session.credential(generation, value, now)), (thrown) => {
+        const credential = new Promise((resolve) => resolve(auth({ reason }))).then(encode);
+        credential.then((body) => this.#tell((session, now) => session.credential(generation, body, now)), (thrown) => {
             const error = asCodeError(thrown, "auth_failed");
             this.#tell((session, now) => session.credentialFailed(generation, error, now));
         });

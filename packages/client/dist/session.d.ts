@@ -33,8 +33,8 @@ export declare class Session {
     abort(key: number, error: CodeError): void;
     /** The machine woke up, or the network came back: asks whether the connection still lives, or dials sooner. */
     wake(now: number): void;
-    /** The credential for the attempt is here. */
-    credential(generation: number, value: unknown, now: number): void;
+    /** The credential for the attempt is here, as JSON; `undefined` if there is none. */
+    credential(generation: number, body: string | undefined, now: number): void;
     /** There is no credential to be had now. */
     credentialFailed(generation: number, error: CodeError, now: number): void;
     /** The socket is open. */

@@ -29,6 +29,7 @@ export class Session {
     #announced = Status.OFFLINE;
     #generation = 0;
     #connectionId;
+    /** As JSON, from its arrival until it is sent. */
     #credential;
     /** Of `wait`, `auth`, `dial` and `hello`: when it ends. */
     #phaseEnds = never;
@@ -134,11 +135,11 @@ export class Session {
         }
     }
     // --- What the socket and the clock say ----------------------------------------------------------------------------
-    /** The credential for the attempt is here. */
-    credential(generation, value, now) {
+    /** The credential for the attempt is here, as JSON; `undefined` if there is none. */
+    credential(generation, body, now) {
         if (generation !== this.#generation || this.#phase !== "auth")
             return;
-        this.#credential = value;
+        this.#credential = body;
         this.#dialledAt = now;
         this.#enter("dial", now + dialMs);
         this.#do({ do: "dial", generation });
@@ -154,10 +155,9 @@ export class Session {
             return;
         this.#heardAt = now;
         this.#enter("hello", this.#phaseEnds);
-        const credential = this.#credential;
-        const hello = JSON.stringify(credential === undefined ? { protocol: 1 } : { protocol: 1, credential });
+        const credential = this.#credential === undefined ? "" : `,"credential":${this.#credential}`;
         this.#credential = undefined;
-        this.#send(ownCall("hello", "mesh/hello", hello, never));
+        this.#send(ownCall("hello", "mesh/hello", `{"protocol":1${credential}}`, never));
     }
     /** A frame came. */
     frame(generation, text, now) {

@@ -254,8 +254,9 @@ export class MeshClient {
     this.#unwatch ??= this.#watchWake(() => this.#tell((session, now) => session.wake(now)));
     const auth = this.#auth;
     if (!auth) return this.#tell((session, now) => session.credential(generation, undefined, now));
-    new Promise((resolve) => resolve(auth({ reason }))).then(
-      (value) => this.#tell((session, now) => session.credential(generation, value, now)),
+    const credential = new Promise((resolve) => resolve(auth({ reason }))).then(encode);
+    credential.then(
+      (body) => this.#tell((session, now) => session.credential(generation, body, now)),
       (thrown: unknown) => {
         const error = asCodeError(thrown, "auth_failed");
         this.#tell((session, now) => session.credentialFailed(generation, error, now));

@@ -41,7 +41,8 @@ export class Session {
   #announced: Status = Status.OFFLINE;
   #generation = 0;
   #connectionId: string | undefined;
-  #credential: unknown;
+  /** As JSON, from its arrival until it is sent. */
+  #credential: string | undefined;
   /** Of `wait`, `auth`, `dial` and `hello`: when it ends. */
   #phaseEnds = never;
   #heardAt = 0;
@@ -145,10 +146,10 @@ export class Session {
 
   // --- What the socket and the clock say ----------------------------------------------------------------------------
 
-  /** The credential for the attempt is here. */
-  credential(generation: number, value: unknown, now: number): void {
+  /** The credential for the attempt is here, as JSON; `undefined` if there is none. */
+  credential(generation: number, body: string | undefined, now: number): void {
     if (generation !== this.#generation || this.#phase !== "auth") return;
-    this.#credential = value;
+    this.#credential = body;
     this.#dialledAt = now;
     this.#enter("dial", now + dialMs);
     this.#do({ do: "dial", generation });
@@ -164,10 +165,9 @@ export class Session {
     if (generation !== this.#generation || this.#phase !== "dial") return;
     this.#heardAt = now;
     this.#enter("hello", this.#phaseEnds);
-    const credential = this.#credential;
-    const hello = JSON.stringify(credential === undefined ? { protocol: 1 } : { protocol: 1, credential });
+    const credential = this.#credential === undefined ? "" : `,"credential":${this.#credential}`;
     this.#credential = undefined;
-    this.#send(ownCall("hello", "mesh/hello", hello, never));
+    this.#send(ownCall("hello", "mesh/hello", `{"protocol":1${credential}}`, never));
   }
 
   /** A frame came. */

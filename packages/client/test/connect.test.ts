@@ -179,3 +179,9 @@ test("close during auth and during the dial leaves nothing behind", async () => 
 test("a client that was only made holds nothing and touches no window", () => {
   expect(() => new MeshClient("ws://nowhere")).not.toThrow();
 });
+
+test("a credential that is no JSON value fails the attempt", async () => {
+  const world = new World({ auth: () => 1n });
+  expect(await outcome(world.client.connect())).toMatchObject({ code: "bad_payload" });
+  expect(world.sockets).toHaveLength(0);
+});
