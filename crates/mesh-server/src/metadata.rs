@@ -114,7 +114,14 @@ pub(crate) async fn get(
     };
     let timeout = cmd.mesh.0.instance.limits.guard_timeout;
     ask(policy, cmd.about(&connection_id), timeout).await?;
-    answer(cmd.mesh.conn(id).metadata::<Box<RawValue>>().await?.as_deref())
+    let metadata: Option<Box<RawValue>> = match cmd.mesh.0.instance.conn(id) {
+        Some(conn) => conn.metadata()?,
+        None => match cmd.mesh.conn(id).find().await? {
+            Some(member) => parse(&member)?,
+            None => return Err(MeshError::not_found("no such connection")),
+        },
+    };
+    answer(metadata.as_deref())
 }
 
 impl fmt::Display for ConnRef<'_> {

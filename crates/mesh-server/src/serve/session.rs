@@ -118,10 +118,19 @@ impl Session {
 
     pub(crate) fn on_time(&mut self, now: Instant, limits: &Limits) -> Due {
         let mut due = Due::default();
-        if let Some(until) = self.hello_due {
-            due.close = (now >= until).then_some(CloseCode::HelloExpected);
+        if self.hello_due.is_some_and(|until| now >= until) {
+            due.close = Some(CloseCode::HelloExpected);
             return due;
         }
+        // Nobody is pinged before hello, but the rhythm goes on: it is what the next look is planned by.
+        let greeted = self.hello_due.is_none();
+        if now >= self.next_ping && !greeted {
+            self.next_ping = later(self.next_ping, limits.ping_interval, now);
+        }
+        if now >= self.next_latency && !greeted {
+            self.next_latency = later(self.next_latency, limits.latency_interval, now);
+        }
+        let owes_pong = self.missed_pongs > 0 && !self.heard;
         if now >= self.next_ping {
             self.next_ping = later(self.next_ping, limits.ping_interval, now);
             if std::mem::take(&mut self.heard) {
@@ -137,7 +146,7 @@ impl Session {
         if now >= self.next_latency {
             self.next_latency = later(self.next_latency, limits.latency_interval, now);
             // A peer that owes a pong is not asked for more.
-            if self.missed_pongs == 0 || self.heard || due.ping {
+            if !owes_pong {
                 due.latency = Some(self.latency_ms);
                 self.latency_asked = Some(now);
             }
@@ -147,7 +156,8 @@ impl Session {
 
     /// When [`on_time`](Self::on_time) has something to say next.
     pub(crate) fn next(&self) -> Instant {
-        self.hello_due.unwrap_or_else(|| self.next_ping.min(self.next_latency))
+        let beat = self.next_ping.min(self.next_latency);
+        self.hello_due.map_or(beat, |until| until.min(beat))
     }
 }
 
