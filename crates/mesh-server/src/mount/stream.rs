@@ -91,6 +91,7 @@ async fn hear<W: Sink<Bytes> + Unpin>(mut socket: PipeReader, mut writer: W) {
                 Err(_) => break true,
             }
         };
+        drop(frames);
         for frame in heard {
             if writer.send(frame).await.is_err() {
                 return;

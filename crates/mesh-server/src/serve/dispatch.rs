@@ -36,7 +36,8 @@ impl Serving {
         };
         let limits = &instance.limits;
         // The bounds are those of a frame, which has one bracket and three members around its payload.
-        let (depth_max, members_max) = (limits.depth_max.saturating_sub(1), limits.members_max.saturating_sub(3));
+        let (depth_max, members_max) =
+            (limits.depth_max.saturating_sub(1), limits.members_max.saturating_sub(3));
         if let Err(excess) = scan(payload, depth_max, members_max) {
             let error = MeshError::bad_payload(excess.to_string());
             return append_reply(out, form, id, &route.name_json, &Err(error));

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{sink, stream};
-use mesh_server::{
-    Builder, Code, Conn, Entropy, Mesh, MeshError, Name, Payload, Result, Room, any, prefix,
-};
+use mesh_server::{Builder, Code, Conn, Entropy, Mesh, MeshError, Name, Payload, Result, Room, any, prefix};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -80,7 +78,8 @@ pub fn dial(mesh: &Mesh) -> Client {
 pub fn connect(mesh: &Mesh, hello: bool) -> Client {
     let (tx, from_client) = mpsc::channel::<Bytes>(4096);
     let (to_client, rx) = mpsc::channel::<Bytes>(4096);
-    let reader = Box::pin(stream::unfold(from_client, async |mut from| from.recv().await.map(|frame| (frame, from))));
+    let reader =
+        Box::pin(stream::unfold(from_client, async |mut from| from.recv().await.map(|frame| (frame, from))));
     let writer = Box::pin(sink::unfold(to_client, async |to, frame: Bytes| match to.send(frame).await {
         Ok(()) => Ok(to),
         Err(_) => Err(()),
@@ -145,7 +144,6 @@ impl Client {
 pub fn code_of(failure: &Value) -> &str {
     failure["code"].as_str().unwrap_or_default()
 }
-
 
 /// What `whoami` answers with.
 pub async fn whoami(conn: Conn) -> mesh_server::ConnId {
