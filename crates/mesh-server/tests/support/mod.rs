@@ -1,11 +1,11 @@
 //! A client at the other end of an in-memory socket: no ports, no sleeping, time passes when everybody waits.
-#![allow(dead_code, reason = "each test file takes what it needs")]
+#![allow(dead_code, unreachable_pub, reason = "each test file takes what it needs")]
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{sink, stream};
-use mesh_server::{Builder, Code, Conn, Entropy, Mesh, MeshError, Name, Payload, Result, Room, any, prefix};
+use mesh_server::{Builder, Conn, Entropy, Mesh, MeshError, Name, Payload, Result, Room, any, prefix};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -60,7 +60,10 @@ pub fn vectors_server() -> Builder<()> {
 
 /// Every room is open.
 pub fn open_server() -> Builder<()> {
-    Mesh::builder().entropy(Entropy::from_seed(1)).room(any(), Room::open())
+    Mesh::builder()
+        .entropy(Entropy::from_seed(1))
+        .room(any(), Room::open())
+        .command("whoami", async |conn: Conn| conn.id())
 }
 
 pub struct Client {
@@ -143,13 +146,4 @@ impl Client {
 
 pub fn code_of(failure: &Value) -> &str {
     failure["code"].as_str().unwrap_or_default()
-}
-
-/// What `whoami` answers with.
-pub async fn whoami(conn: Conn) -> mesh_server::ConnId {
-    conn.id()
-}
-
-pub fn origin_code(code: &Code) -> String {
-    code.origin().0.into_owned()
 }
