@@ -78,9 +78,18 @@ pub fn dial(mesh: &Mesh) -> Client {
     connect(mesh, false)
 }
 
+/// A client whose own end holds one frame: what it does not read stays in its socket and its outbox.
+pub fn dial_slow(mesh: &Mesh) -> Client {
+    connect_with(mesh, false, 1)
+}
+
 pub fn connect(mesh: &Mesh, hello: bool) -> Client {
+    connect_with(mesh, hello, 4096)
+}
+
+fn connect_with(mesh: &Mesh, hello: bool, holds: usize) -> Client {
     let (tx, from_client) = mpsc::channel::<Bytes>(4096);
-    let (to_client, rx) = mpsc::channel::<Bytes>(4096);
+    let (to_client, rx) = mpsc::channel::<Bytes>(holds);
     let reader =
         Box::pin(stream::unfold(from_client, async |mut from| from.recv().await.map(|frame| (frame, from))));
     let writer = Box::pin(sink::unfold(to_client, async |to, frame: Bytes| match to.send(frame).await {
