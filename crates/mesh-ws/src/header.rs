@@ -95,6 +95,9 @@ impl Header {
             if usize::from(short) > CONTROL_BYTES_MAX {
                 return Err(Violation::CONTROL_TOO_LONG);
             }
+            if opcode == Opcode::Close && short == 1 {
+                return Err(Violation::CLOSE_CODE_CUT);
+            }
         } else if (opcode == Opcode::Continuation) != open.is_some() {
             return Err(if open.is_some() {
                 Violation::MESSAGE_NOT_OVER
@@ -179,7 +182,7 @@ mod tests {
 
     #[test]
     fn each_rule_has_its_violation() {
-        let cases: [(&[u8], Option<SoFar>, Violation); 17] = [
+        let cases: [(&[u8], Option<SoFar>, Violation); 18] = [
             (&[0xc1, 0x80], None, Violation::RESERVED_BIT),
             (&[0xa1, 0x80], None, Violation::RESERVED_BIT),
             (&[0x91, 0x80], None, Violation::RESERVED_BIT),
@@ -189,6 +192,7 @@ mod tests {
             (&[0x09, 0x80], None, Violation::CONTROL_FRAGMENTED),
             (&[0x89, 0xfe], None, Violation::CONTROL_TOO_LONG),
             (&[0x88, 0xff], None, Violation::CONTROL_TOO_LONG),
+            (&[0x88, 0x81], None, Violation::CLOSE_CODE_CUT),
             (&[0x80, 0x80], None, Violation::NOTHING_TO_CONTINUE),
             (&[0x81, 0x80], Some(OPEN), Violation::MESSAGE_NOT_OVER),
             (&[0x81, 0xfe, 0, 125], None, Violation::LENGTH_NOT_MINIMAL),

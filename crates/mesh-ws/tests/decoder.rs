@@ -1,216 +1,239 @@
-//! The decoder against random streams: wherever they are cut, and beside another implementation.
-//!
-//! `MESH_FUZZ_INPUTS=10000000 cargo test --release -p mesh-ws` runs more of them.
+//! What the decoder promises, one promise a test.
 
-use futures_util::{FutureExt, StreamExt};
-use mesh_ws::{Decoder, Event, Limits, Opcode, Role, append_masked};
-use rand::rngs::StdRng;
-use rand::{Rng, RngCore, SeedableRng};
-use tokio::io::AsyncWriteExt;
+use mesh_ws::{
+    Decoder, Event, Limits, Opcode, Role, Violation, append_frame, append_masked, append_masked_close,
+};
 
-const LIMITS: Limits = Limits { message_bytes_max: 70_000, fragments_max: 16 };
+const LIMITS: Limits = Limits { message_bytes_max: 256 * 1024, fragments_max: 8 };
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-fn inputs(default: u64) -> u64 {
-    std::env::var("MESH_FUZZ_INPUTS").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
-}
-
-/// What a stream says, in a form that two decoders can be compared by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Said {
-    Text(String),
-    Binary(Vec<u8>),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
-    Close(Option<u16>, String),
-    Violation(u16),
-}
-
-fn decode(mut stream: Vec<u8>, mut cut: impl FnMut() -> usize) -> Vec<Said> {
-    let mut decoder = Decoder::new(Role::Server);
-    let (mut said, mut at) = (Vec::new(), 0);
-    while at < stream.len() {
-        let end = stream.len().min(at + cut().max(1));
-        let mut frames = decoder.feed(&mut stream[at..end], &LIMITS);
-        loop {
-            said.push(match frames.next() {
-                Ok(None) => break,
-                Ok(Some(Event::Text(text))) => Said::Text(text.into()),
-                Ok(Some(Event::Binary(bytes))) => Said::Binary(bytes.into()),
-                Ok(Some(Event::Ping(bytes))) => Said::Ping(bytes.into()),
-                Ok(Some(Event::Pong(bytes))) => Said::Pong(bytes.into()),
-                Ok(Some(Event::Close { code, reason })) => Said::Close(code, reason.into()),
-                Err(violation) => Said::Violation(violation.code),
-            });
-        }
-        at = end;
-    }
-    said
-}
-
-/// A stream that is mostly right, so that it gets somewhere, and sometimes wrong in one of many ways.
-fn stream(rng: &mut StdRng) -> Vec<u8> {
+/// Frames of a client, `true` for the last of a message.
+fn masked(frames: &[(Opcode, bool, &[u8])]) -> Vec<u8> {
     let mut out = Vec::new();
-    for _ in 0..rng.random_range(1..8) {
-        let fragments = if rng.random_bool(0.3) { rng.random_range(2..6) } else { 1 };
-        let text = rng.random_bool(0.6);
-        for fragment in 0..fragments {
-            if rng.random_bool(0.15) {
-                let opcode = if rng.random_bool(0.5) { Opcode::Ping } else { Opcode::Pong };
-                let mut payload = vec![0; rng.random_range(0..20)];
-                rng.fill_bytes(&mut payload);
-                append_masked(&mut out, opcode, true, rng.random(), &payload);
-            }
-            let len = match rng.random_range(0..20) {
-                0 => rng.random_range(120..130),
-                1 => rng.random_range(65_530..65_540),
-                _ => rng.random_range(0..40),
-            };
-            let payload: Vec<u8> = if text {
-                let chars = ["a", "é", "日", "🎈", " "];
-                let mut text = String::new();
-                while text.len() < len {
-                    text.push_str(chars[rng.random_range(0..if len > 1000 { 1 } else { 5 })]);
-                }
-                text.into_bytes()
-            } else {
-                (0..len).map(|_| rng.random()).collect()
-            };
-            let first = if text { Opcode::Text } else { Opcode::Binary };
-            let opcode = if fragment == 0 { first } else { Opcode::Continuation };
-            append_masked(&mut out, opcode, fragment + 1 == fragments, rng.random(), &payload);
-        }
-    }
-    match rng.random_range(0..6) {
-        0 => {
-            // Anything may happen to a byte.
-            let at = rng.random_range(0..out.len());
-            out[at] ^= 1 << rng.random_range(0..8);
-        }
-        1 => {
-            let mut payload = rng.random_range(900..5200u16).to_be_bytes().to_vec();
-            payload.extend_from_slice(["", "bye", "\u{e9}"][rng.random_range(0..3)].as_bytes());
-            payload.truncate(rng.random_range(0..payload.len() + 1));
-            append_masked(&mut out, Opcode::Close, true, rng.random(), &payload);
-        }
-        2 => out.truncate(rng.random_range(0..out.len()).max(1)),
-        _ => {}
+    for (opcode, fin, payload) in frames {
+        append_masked(&mut out, *opcode, *fin, MASK, payload);
     }
     out
 }
 
-#[test]
-fn a_stream_says_the_same_wherever_it_is_cut() {
-    for seed in 0..inputs(1_500) {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let stream = stream(&mut rng);
-        let whole = decode(stream.clone(), || usize::MAX);
-        if stream.len() < 3_000 {
-            assert_eq!(decode(stream.clone(), || 1), whole, "seed {seed}, byte by byte");
-        }
-        let cut = decode(stream, || rng.random_range(1..200));
-        assert_eq!(cut, whole, "seed {seed}");
+fn header_that_claims(len: u64) -> Vec<u8> {
+    [&[0x81, 0xff], len.to_be_bytes().as_slice(), &MASK].concat()
+}
+
+/// Feed it, and expect these events and no more.
+#[track_caller]
+fn hears(decoder: &mut Decoder, mut input: Vec<u8>, events: &[Event<'_>]) {
+    let mut frames = decoder.feed(&mut input, &LIMITS);
+    for event in events {
+        assert_eq!(frames.next(), Ok(Some(*event)));
     }
+    assert_eq!(frames.next(), Ok(None));
 }
 
-#[test]
-fn random_bytes_never_panic() {
-    for seed in 0..inputs(20_000) {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let mut bytes = vec![0; rng.random_range(1..60)];
-        rng.fill_bytes(&mut bytes);
-        if rng.random_bool(0.7) {
-            bytes[0] = [0x81, 0x82, 0x01, 0x80, 0x88, 0x89][rng.random_range(0..6)];
-        }
-        let whole = decode(bytes.clone(), || usize::MAX);
-        assert_eq!(decode(bytes, || rng.random_range(1..9)), whole, "seed {seed}");
-    }
-}
-
-/// The messages of a stream as tokio-websockets sees them. It answers pings by itself and hides them, and tells of a
-/// violation without its code, so both are left out of the comparison.
-fn oracle(runtime: &tokio::runtime::Runtime, stream: &[u8]) -> Vec<Said> {
-    runtime.block_on(async {
-        let (mut ours, theirs) = tokio::io::duplex(1 << 20);
-        let limits = tokio_websockets::Limits::default().max_payload_len(Some(LIMITS.message_bytes_max));
-        let mut socket = tokio_websockets::ServerBuilder::new().limits(limits).serve(theirs);
-        ours.write_all(stream).await.expect("it fits");
-        let mut said = Vec::new();
-        loop {
-            let message = match socket.next().now_or_never() {
-                None | Some(None) => break said,
-                Some(Some(Err(_))) => {
-                    said.push(Said::Violation(0));
-                    break said;
-                }
-                Some(Some(Ok(message))) => message,
-            };
-            if let Some(text) = message.as_text() {
-                said.push(Said::Text(text.into()));
-            } else if message.is_binary() {
-                said.push(Said::Binary(message.into_payload().to_vec()));
-            } else if let Some((code, reason)) = message.as_close() {
-                let code = Some(u16::from(code)).filter(|code| *code != 1005);
-                said.push(Said::Close(code, reason.into()));
-                break said;
-            }
-        }
-    })
-}
-
-#[test]
-fn another_implementation_hears_the_same() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    for seed in 0..inputs(1_500) {
-        let stream = stream(&mut StdRng::seed_from_u64(seed));
-        let mut ours = decode(stream.clone(), || usize::MAX);
-        let mut theirs = oracle(&runtime, &stream);
-        ours.retain(|said| !matches!(said, Said::Ping(_) | Said::Pong(_)));
-        // We find bad text, and a length over the limit, before the frame is there; another may wait for its end.
-        let ours_ended = ours.pop_if(|said| matches!(said, Said::Violation(_))).is_some();
-        let theirs_ended = theirs.pop_if(|said| matches!(said, Said::Violation(_))).is_some();
-        assert_eq!(ours, theirs, "seed {seed}");
-        assert!(ours_ended || !theirs_ended, "seed {seed}: only the other one refused it");
-    }
-}
-
-#[test]
-fn a_header_alone_allocates_nothing_and_a_length_over_the_limit_is_refused_at_once() {
+#[track_caller]
+fn refuses(mut input: Vec<u8>, code: u16) -> Violation {
     let mut decoder = Decoder::new(Role::Server);
-    let claim = |len: u64| {
-        let mut header = vec![0x82, 0xff];
-        header.extend_from_slice(&len.to_be_bytes());
-        header.extend_from_slice(&[1, 2, 3, 4]);
-        header
+    let mut frames = decoder.feed(&mut input, &LIMITS);
+    let violation = loop {
+        match frames.next() {
+            Ok(event) => assert!(event.is_some(), "it is accepted"),
+            Err(violation) => break violation,
+        }
     };
-    assert_eq!(decoder.feed(&mut claim(70_000), &LIMITS).next(), Ok(None), "exactly the limit");
-    for over in [70_001, 1 << 40] {
-        let mut header = claim(over);
-        let refused =
-            Decoder::new(Role::Server).feed(&mut header, &LIMITS).next().expect_err("over the limit");
-        assert_eq!(refused.code, 1009);
-    }
+    assert_eq!(violation.code, code, "{violation}");
+    assert_eq!(frames.next(), Ok(None), "a violation is told once");
+    violation
 }
 
 #[test]
-fn an_idle_decoder_owns_nothing() {
+fn an_idle_decoder_is_small_and_owns_nothing() {
     assert!(size_of::<Decoder>() <= 16);
-    let mut stream = Vec::new();
-    append_masked(&mut stream, Opcode::Text, false, [1, 2, 3, 4], b"in ");
-    append_masked(&mut stream, Opcode::Continuation, true, [1, 2, 3, 4], b"parts");
     let mut decoder = Decoder::new(Role::Server);
-    for byte in &mut stream {
-        let mut frames = decoder.feed(std::slice::from_mut(byte), &LIMITS);
-        while frames.next().expect("a good stream").is_some() {}
+    assert_eq!(decoder.heap_bytes(), 0);
+    let stream = masked(&[
+        (Opcode::Text, false, b"in "),
+        (Opcode::Ping, true, b"?"),
+        (Opcode::Continuation, true, b"parts"),
+    ]);
+    let mut heard = 0;
+    for byte in stream {
+        let mut byte = [byte];
+        let mut frames = decoder.feed(&mut byte, &LIMITS);
+        while frames.next().expect("a good stream").is_some() {
+            heard += 1;
+        }
     }
-    assert!(!decoder.is_partial());
+    assert_eq!((heard, decoder.heap_bytes(), decoder.is_partial()), (2, 0, false));
 }
 
 #[test]
-fn fragments_are_counted() {
-    let mut stream = Vec::new();
-    append_masked(&mut stream, Opcode::Text, false, [0; 4], b"");
-    for _ in 0..20 {
-        append_masked(&mut stream, Opcode::Continuation, false, [0; 4], b"");
+fn a_frame_that_is_there_whole_is_handed_out_where_it_lies() {
+    let mut input = masked(&[(Opcode::Text, true, b"one"), (Opcode::Binary, true, b"two")]);
+    let place = input.as_ptr_range();
+    let mut decoder = Decoder::new(Role::Server);
+    let mut frames = decoder.feed(&mut input, &LIMITS);
+    while let Some(event) = frames.next().expect("a good stream") {
+        let bytes = match event {
+            Event::Text(text) => text.as_bytes(),
+            Event::Binary(bytes) => bytes,
+            other => panic!("{other:?}"),
+        };
+        assert!(place.contains(&bytes.as_ptr()));
     }
-    assert_eq!(decode(stream, || usize::MAX), [Said::Violation(1009)]);
+    drop(frames);
+    assert_eq!(decoder.heap_bytes(), 0);
+}
+
+#[test]
+fn a_header_that_claims_a_lot_takes_no_memory_for_it() {
+    let limits = Limits { message_bytes_max: 1 << 30, ..LIMITS };
+    let mut decoder = Decoder::new(Role::Server);
+    assert_eq!(decoder.feed(&mut header_that_claims(1 << 30), &limits).next(), Ok(None));
+    assert!(decoder.heap_bytes() < 400, "{}", decoder.heap_bytes());
+    assert_eq!(decoder.feed(&mut MASK.repeat(250), &limits).next(), Ok(None));
+    assert!(decoder.heap_bytes() < 1_400, "{}", decoder.heap_bytes());
+}
+
+#[test]
+fn a_length_over_the_limit_is_refused_before_its_mask_and_payload_come() {
+    let mut decoder = Decoder::new(Role::Server);
+    let mut header = header_that_claims(LIMITS.message_bytes_max as u64 + 1);
+    header.truncate(10);
+    assert_eq!(decoder.feed(&mut header, &LIMITS).next().map_err(|violation| violation.code), Err(1009));
+    assert_eq!(decoder.heap_bytes(), 0);
+
+    let mut decoder = Decoder::new(Role::Server);
+    hears(&mut decoder, header_that_claims(LIMITS.message_bytes_max as u64), &[]);
+}
+
+#[test]
+fn fragments_count_together_against_the_limit() {
+    let most = vec![b'a'; LIMITS.message_bytes_max - 1];
+    let whole = vec![b'a'; LIMITS.message_bytes_max];
+    let text = std::str::from_utf8(&whole).expect("ascii");
+    let fits = masked(&[(Opcode::Text, false, &most), (Opcode::Continuation, true, b"a")]);
+    hears(&mut Decoder::new(Role::Server), fits, &[Event::Text(text)]);
+    refuses(masked(&[(Opcode::Text, false, &most), (Opcode::Continuation, true, b"aa")]), 1009);
+}
+
+#[test]
+fn a_message_of_the_largest_size_may_come_byte_by_byte() {
+    let text = "é".repeat(LIMITS.message_bytes_max / 2);
+    let stream = masked(&[(Opcode::Text, true, text.as_bytes())]);
+    let mut decoder = Decoder::new(Role::Server);
+    let mut heard = false;
+    for (at, byte) in stream.into_iter().enumerate() {
+        let mut byte = [byte];
+        if let Some(event) = decoder.feed(&mut byte, &LIMITS).next().expect("a good stream") {
+            assert_eq!(event, Event::Text(&text));
+            heard = true;
+        }
+        assert!(decoder.heap_bytes() <= 400 + 2 * at);
+    }
+    assert!(heard);
+    assert_eq!(decoder.heap_bytes(), 0);
+}
+
+#[test]
+fn empty_fragments_are_counted() {
+    let mut frames = vec![(Opcode::Text, false, b"".as_slice())];
+    frames.extend([(Opcode::Continuation, false, b"".as_slice()); 6]);
+    let last = [(Opcode::Continuation, true, b"".as_slice())];
+    hears(&mut Decoder::new(Role::Server), masked(&[&frames, last.as_slice()].concat()), &[Event::Text("")]);
+    frames.push((Opcode::Continuation, false, b""));
+    let violation = refuses(masked(&[&frames, last.as_slice()].concat()), 1009);
+    assert_eq!(violation.reason, "too many fragments");
+}
+
+#[test]
+fn control_frames_come_between_fragments() {
+    let stream = masked(&[
+        (Opcode::Binary, false, b"a"),
+        (Opcode::Ping, true, b"1"),
+        (Opcode::Continuation, false, b"b"),
+        (Opcode::Pong, true, b""),
+        (Opcode::Continuation, true, b"c"),
+    ]);
+    let events = [Event::Ping(b"1"), Event::Pong(b""), Event::Binary(b"abc")];
+    hears(&mut Decoder::new(Role::Server), stream, &events);
+}
+
+#[test]
+fn bad_utf8_is_refused_before_its_frame_is_over() {
+    // The header says 1000 bytes; the third of them is bad.
+    let mut decoder = Decoder::new(Role::Server);
+    let mut stream = masked(&[(Opcode::Text, true, &[b"ok\xff".as_slice(), &[b'a'; 997]].concat())]);
+    let end = 8 + 3;
+    assert_eq!(decoder.feed(&mut stream[..end - 1], &LIMITS).next(), Ok(None));
+    assert_eq!(
+        decoder.feed(&mut stream[end - 1..end], &LIMITS).next().map_err(|violation| violation.code),
+        Err(1007)
+    );
+}
+
+#[test]
+fn a_text_that_ends_within_a_character_is_refused() {
+    refuses(masked(&[(Opcode::Text, true, b"\xce")]), 1007);
+    refuses(masked(&[(Opcode::Text, false, b"\xce"), (Opcode::Continuation, true, b"")]), 1007);
+    let split = masked(&[(Opcode::Text, false, b"\xce"), (Opcode::Continuation, true, b"\xba")]);
+    hears(&mut Decoder::new(Role::Server), split, &[Event::Text("κ")]);
+}
+
+#[test]
+fn nothing_is_heard_after_a_close() {
+    let mut stream = Vec::new();
+    append_masked_close(&mut stream, MASK, 1000, "bye");
+    append_masked(&mut stream, Opcode::Text, true, MASK, b"and another thing");
+    let mut decoder = Decoder::new(Role::Server);
+    hears(&mut decoder, stream, &[Event::Close { code: Some(1000), reason: "bye" }]);
+    assert!(decoder.is_finished());
+    hears(&mut decoder, masked(&[(Opcode::Ping, true, b"")]), &[]);
+    assert_eq!(decoder.heap_bytes(), 0);
+}
+
+#[test]
+fn a_close_in_the_middle_of_a_message_lets_the_message_go() {
+    let stream = masked(&[(Opcode::Text, false, b"once upon"), (Opcode::Close, true, b"")]);
+    let mut decoder = Decoder::new(Role::Server);
+    hears(&mut decoder, stream, &[Event::Close { code: None, reason: "" }]);
+    assert_eq!(decoder.heap_bytes(), 0);
+}
+
+#[test]
+fn a_reader_that_stops_early_stays_in_step() {
+    let stream =
+        masked(&[(Opcode::Text, true, b"one"), (Opcode::Text, true, b"two"), (Opcode::Text, true, b"three")]);
+    let (now, later) = stream.split_at(stream.len() - 4);
+    let mut decoder = Decoder::new(Role::Server);
+    assert_eq!(decoder.feed(&mut now.to_vec(), &LIMITS).next(), Ok(Some(Event::Text("one"))));
+    hears(&mut decoder, later.to_vec(), &[Event::Text("three")]);
+}
+
+#[test]
+fn a_reader_that_stops_early_learns_that_the_peer_closed() {
+    let stream = masked(&[(Opcode::Text, true, b"one"), (Opcode::Close, true, b"")]);
+    let mut decoder = Decoder::new(Role::Server);
+    drop(decoder.feed(&mut stream.clone(), &LIMITS));
+    assert!(decoder.is_finished());
+}
+
+#[test]
+fn the_limits_of_a_later_read_hold_for_its_headers() {
+    let small = Limits { message_bytes_max: 10, ..LIMITS };
+    let mut decoder = Decoder::new(Role::Server);
+    let mut first = masked(&[(Opcode::Text, true, b"short")]);
+    assert_eq!(decoder.feed(&mut first, &small).next(), Ok(Some(Event::Text("short"))));
+    let long = [b'a'; 100];
+    hears(&mut decoder, masked(&[(Opcode::Binary, true, &long)]), &[Event::Binary(&long)]);
+}
+
+#[test]
+fn each_side_refuses_what_only_the_other_may_send() {
+    let mut unmasked = Vec::new();
+    append_frame(&mut unmasked, Opcode::Text, true, b"hello");
+    assert_eq!(refuses(unmasked.clone(), 1002).reason, "a client masks its frames");
+    hears(&mut Decoder::new(Role::Client), unmasked, &[Event::Text("hello")]);
+    let mut decoder = Decoder::new(Role::Client);
+    let violation = decoder.feed(&mut masked(&[(Opcode::Text, true, b"")]), &LIMITS).next().err();
+    assert_eq!(violation.map(|violation| violation.reason), Some("a server does not mask its frames"));
 }
