@@ -185,6 +185,15 @@ impl Outbox {
         }
     }
 
+    /// The same at once, for a task that waits for it; one that writes by itself has done so.
+    pub(crate) fn write_now(&self) {
+        self.state.with(|state| {
+            if matches!(state.sink, Sink::Tcp(_) | Sink::Pipe(_)) {
+                state.flush(&mut Vec::new());
+            }
+        });
+    }
+
     /// For the connection's task: if the socket was full, go on once it is not.
     pub(crate) fn poll_unblock(&self, cx: &mut Context<'_>) {
         self.state.with(|state| {

@@ -220,6 +220,8 @@ impl Serving {
         let last_words = poll_fn(|cx| {
             outbox.task.register(cx.waker());
             wire.poll_write(cx, &outbox);
+            // Not at the end of the tick: this task waits for it.
+            outbox.write_now();
             let mut input = [0; 1024];
             loop {
                 if outbox.phase() == Phase::Gone || (decoder.is_finished() && outbox.is_empty()) {
