@@ -1,8 +1,10 @@
 //! `cargo xtask test`: everything the project checks of itself, one step after the other, summed up at the end.
 
+mod conformance;
 mod count;
 mod setup;
 mod step;
+mod tidy;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,9 +38,16 @@ fn main() -> ExitCode {
 fn test(steps: &[&Step]) -> ExitCode {
     let (mut passed, mut failed) = (0, 0);
     let mut summary = Vec::new();
+    let mut broken = Vec::new();
     for step in steps {
         if !Path::new(step.needs).exists() {
             summary.push(format!("{:<14} left out, there is no {}", step.name, step.needs));
+            continue;
+        }
+        if broken.contains(&step.after) {
+            summary.push(format!("{:<14} FAILED, not run without {}", step.name, step.after));
+            broken.push(step.name);
+            failed += 1;
             continue;
         }
         println!("\n== {}", step.name);
@@ -48,6 +57,9 @@ fn test(steps: &[&Step]) -> ExitCode {
         passed += tests.0;
         // A test run that broke off before it counted anything has failed all the same.
         failed += if ok { tests.1 } else { tests.1.max(1) };
+        if !ok {
+            broken.push(step.name);
+        }
         let verdict = if ok { "ok" } else { "FAILED" };
         summary.push(format!("{:<14} {verdict:<7} {:>6.1} s", step.name, started.elapsed().as_secs_f64()));
     }

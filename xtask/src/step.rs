@@ -4,13 +4,15 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::count::count;
-use crate::setup;
+use crate::{conformance, setup, tidy};
 
 /// One thing that is checked.
 pub struct Step {
     pub name: &'static str,
     /// Left out where this is not there.
     pub needs: &'static str,
+    /// Not run where this step failed.
+    pub after: &'static str,
     /// Whether it needs what `setup` fetches.
     pub tools: bool,
     dir: &'static str,
@@ -21,9 +23,12 @@ pub struct Step {
 enum Action {
     /// A program and its arguments.
     Run(&'static [&'static str]),
+    /// A check of xtask's own.
+    Call(fn() -> anyhow::Result<()>),
 }
 
-const PLAIN: Step = Step { name: "", needs: ".", tools: false, dir: ".", env: &[], action: Action::Run(&[]) };
+const PLAIN: Step =
+    Step { name: "", needs: ".", after: "", tools: false, dir: ".", env: &[], action: Action::Run(&[]) };
 
 const CLIENT: &str = "packages/client";
 
@@ -38,8 +43,16 @@ pub const STEPS: &[Step] = &[
         env: &[("RUSTDOCFLAGS", "-D warnings")],
         ..cargo("docs", &["cargo", "doc", "--workspace", "--no-deps"])
     },
+    Step { name: "tidy", action: Action::Call(tidy::tidy), ..PLAIN },
     cargo("tests", &["cargo", "test", "--workspace", "--no-fail-fast"]),
-    web("web install", &["npm", "ci"]),
+    Step {
+        name: "conformance",
+        needs: "crates/mesh-ws/examples/echo.rs",
+        tools: true,
+        action: Action::Call(conformance::conformance),
+        ..PLAIN
+    },
+    Step { after: "", ..web("web install", &["npm", "ci"]) },
     web("web types", &["npm", "run", "typecheck"]),
     web("web lint", &["npm", "run", "lint"]),
     web("web test", &["npm", "run", "test"]),
@@ -55,7 +68,15 @@ const fn cargo(name: &'static str, run: &'static [&'static str]) -> Step {
 }
 
 const fn web(name: &'static str, run: &'static [&'static str]) -> Step {
-    Step { name, needs: CLIENT, dir: CLIENT, tools: true, action: Action::Run(run), ..PLAIN }
+    Step {
+        name,
+        needs: CLIENT,
+        after: "web install",
+        dir: CLIENT,
+        tools: true,
+        action: Action::Run(run),
+        ..PLAIN
+    }
 }
 
 impl Step {
@@ -73,6 +94,7 @@ impl Step {
                 command.args(args).current_dir(self.dir).envs(self.env.iter().copied());
                 follow(command, &mut counted)
             }
+            Action::Call(check) => check(),
             Action::Run([]) => Err(anyhow::anyhow!("nothing to run")),
         };
         if let Err(error) = &ran {
