@@ -10,6 +10,7 @@ mod pump;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,23 +29,40 @@ const INNER_BYTES_MAX: usize = 16 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Faulty(Arc<Shared>);
 
-#[derive(Debug)]
 struct Shared {
     inner: Arc<dyn Backend>,
     seed: u64,
+    /// What happens to every link from its beginning.
+    each: Box<dyn Fn(&Faults) + Send + Sync>,
     links: Mutex<BTreeMap<Incarnation, Faults>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("inner", &self.inner).field("seed", &self.seed).finish_non_exhaustive()
+    }
 }
 
 impl Faulty {
     /// No faults yet. Those to come are drawn from `seed`.
     pub fn new(inner: Arc<dyn Backend>, seed: u64) -> Self {
-        Self(Arc::new(Shared { inner, seed, links: Mutex::default() }))
+        Self::each(inner, seed, |_| ())
+    }
+
+    /// With these faults on every link, from its beginning.
+    pub fn each(inner: Arc<dyn Backend>, seed: u64, each: impl Fn(&Faults) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Shared { inner, seed, each: Box::new(each), links: Mutex::default() }))
     }
 
     /// What can happen to the link of an incarnation; also before it attaches.
     pub fn faults(&self, me: Incarnation) -> Faults {
         let mut links = self.0.links.lock().unwrap_or_else(PoisonError::into_inner);
-        links.entry(me).or_insert_with(|| Faults::new(self.0.seed, me)).clone()
+        let new = || {
+            let faults = Faults::new(self.0.seed, me);
+            (self.0.each)(&faults);
+            faults
+        };
+        links.entry(me).or_insert_with(new).clone()
     }
 }
 

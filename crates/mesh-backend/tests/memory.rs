@@ -1,0 +1,112 @@
+//! Memory does what every backend must, on paused time; also behind `Faulty` without faults, and behind slow calls and
+//! late arrivals.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_backend::conformance::World;
+use mesh_backend::{Backend, Faulty, Memory};
+
+const LEASE: Duration = Duration::from_secs(6);
+
+async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+mod plain {
+    use super::*;
+
+    struct Plain(Memory);
+
+    impl World for Plain {
+        async fn new() -> Self {
+            tokio::time::pause();
+            Self(Memory::from_seed(1))
+        }
+
+        fn backend(&self) -> Arc<dyn Backend> {
+            Arc::new(self.0.clone())
+        }
+
+        fn lease(&self) -> Duration {
+            LEASE
+        }
+
+        async fn pass(&self, time: Duration) {
+            pass(time).await;
+        }
+
+        /// Whatever is published is in every inbox at once.
+        async fn settle(&self) {}
+    }
+
+    mesh_backend::conformance!(Plain);
+}
+
+mod behind_faulty {
+    use super::*;
+
+    struct Behind(Faulty);
+
+    impl World for Behind {
+        async fn new() -> Self {
+            tokio::time::pause();
+            Self(Faulty::new(Arc::new(Memory::from_seed(1)), 1))
+        }
+
+        fn backend(&self) -> Arc<dyn Backend> {
+            Arc::new(self.0.clone())
+        }
+
+        fn lease(&self) -> Duration {
+            LEASE
+        }
+
+        async fn pass(&self, time: Duration) {
+            pass(time).await;
+        }
+
+        /// On paused time a sleep ends when nobody has anything left to do.
+        async fn settle(&self) {
+            pass(Duration::from_millis(1)).await;
+        }
+    }
+
+    mesh_backend::conformance!(Behind);
+}
+
+mod behind_a_slow_network {
+    use super::*;
+
+    struct Slow(Faulty);
+
+    const MS: Duration = Duration::from_millis(1);
+
+    impl World for Slow {
+        async fn new() -> Self {
+            tokio::time::pause();
+            Self(Faulty::each(Arc::new(Memory::from_seed(1)), 1, |faults| {
+                faults.delay(Duration::ZERO..4 * MS);
+                faults.delay_arrivals(Duration::ZERO..20 * MS);
+            }))
+        }
+
+        fn backend(&self) -> Arc<dyn Backend> {
+            Arc::new(self.0.clone())
+        }
+
+        fn lease(&self) -> Duration {
+            LEASE
+        }
+
+        async fn pass(&self, time: Duration) {
+            pass(time).await;
+        }
+
+        async fn settle(&self) {
+            pass(50 * MS).await;
+        }
+    }
+
+    mesh_backend::conformance!(Slow);
+}
