@@ -8,7 +8,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::any;
-use mesh_server::{Conn, ConnId, Mesh, MeshError, Meta, Payload, Result, Room};
+use mesh_server::{Claims, Conn, ConnId, Login, Mesh, MeshError, Meta, Payload, Result, Room};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -84,8 +84,6 @@ struct Cursor {
 #[derive(Debug, Deserialize)]
 struct Rename {
     name: String,
-    /// One of [`COLORS`], to keep it across reconnects. Left out: as before.
-    color: Option<String>,
 }
 
 /// Serve until the process is told to stop.
@@ -142,7 +140,11 @@ async fn mesh() -> Result<Mesh> {
             report(mesh.room(ROOM).broadcast("left", &Gone { id: conn.id() }).await);
         });
     Mesh::builder()
-        .on_connect(async |conn: Conn| report(conn.set_metadata(&profile_of(conn.id())).await))
+        .authenticate(|login, ()| async move { Ok(profile_before(&login)) })
+        .on_connect(async |conn: Conn, Claims(before): Claims<Option<Profile>>| {
+            let profile = before.unwrap_or_else(|| profile_of(conn.id()));
+            report(conn.set_metadata(&profile).await);
+        })
         .connection_metadata(async || true)
         .room(ROOM, room)
         .command("echo", echo)
@@ -183,14 +185,10 @@ async fn rename(
     mesh: Mesh,
     conn: Conn,
     Meta(before): Meta<Profile>,
-    Payload(Rename { name, color }): Payload<Rename>,
+    Payload(Rename { name }): Payload<Rename>,
 ) -> Result<Profile> {
     let name = text_within(&name, NAME_CHARS_MAX, "name")?;
-    let color = color.unwrap_or(before.color);
-    if !COLORS.contains(&&*color) {
-        return Err(MeshError::bad_payload("no color of this demo"));
-    }
-    let profile = Profile { name, color };
+    let profile = Profile { name, ..before };
     conn.set_metadata(&profile).await?;
     if conn.rooms().iter().any(|room| room.as_ref() == ROOM) {
         let person = Person { id: conn.id(), profile: profile.clone() };
@@ -219,6 +217,13 @@ fn profile_of(id: ConnId) -> Profile {
     let (first, second) = (FIRST[hash % FIRST.len()], SECOND[hash / FIRST.len() % SECOND.len()]);
     let color = COLORS[hash / (FIRST.len() * SECOND.len()) % COLORS.len()];
     Profile { name: format!("{first} {second}"), color: color.into() }
+}
+
+/// Who somebody was before a reconnect: the credential of the page. Anybody may be anybody here, so nothing is refused.
+fn profile_before(login: &Login) -> Option<Profile> {
+    let Profile { name, color } = login.credential().ok()?;
+    let name = text_within(&name, NAME_CHARS_MAX, "name").ok()?;
+    COLORS.contains(&&*color).then_some(Profile { name, color })
 }
 
 fn report(result: Result<()>) {

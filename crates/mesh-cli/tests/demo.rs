@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::time::Duration;
 
+use axum::http::{HeaderValue, header};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -59,8 +60,17 @@ struct Client {
 
 impl Client {
     async fn connect(addr: SocketAddr) -> Self {
+        Self::connect_with(addr, None).await
+    }
+
+    async fn connect_with(addr: SocketAddr, subprotocol: Option<&'static str>) -> Self {
         let uri = format!("ws://{addr}/").parse().expect("a URI");
-        let (socket, _) = ClientBuilder::from_uri(uri).connect().await.expect("a handshake");
+        let mut builder = ClientBuilder::from_uri(uri);
+        if let Some(subprotocol) = subprotocol {
+            let (name, value) = (header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+            builder = builder.add_header(name, value).expect("a header that may be added");
+        }
+        let (socket, _) = builder.connect().await.expect("a handshake");
         Self { socket, id: 0 }
     }
 
@@ -145,11 +155,28 @@ async fn answers_commands() {
         ("cursor", json!({"x": 0.5, "y": 1.5})),
         ("cursor", json!({"x": 0.5})),
         ("rename", json!({"name": "x".repeat(25)})),
-        ("rename", json!({"name": "Ada", "color": "red"})),
+        ("rename", json!({"name": " "})),
     ];
     for (command, payload) in bad {
         let answer = client.ask(command, payload.clone()).await;
         assert_eq!(answer["code"], "EBAD_PAYLOAD", "{command} {payload}");
+    }
+}
+
+#[tokio::test]
+async fn knows_a_name_again_by_the_credential() {
+    let demo = start().await;
+    for (credential, known) in [
+        (json!({"name": "Ada", "color": "#4263eb"}), true),
+        (json!({"name": "Ada", "color": "red"}), false),
+        (json!(7), false),
+    ] {
+        let mut client = Client::connect_with(demo.addr, Some("mesh.v1")).await;
+        let hello = client.ask("mesh/hello", json!({"protocol": 1, "credential": credential})).await;
+        assert!(hello["connectionId"].is_string(), "{hello}");
+        let mine = client.ask("mesh/get-my-connection-metadata", Value::Null).await;
+        assert_eq!(mine["metadata"] == credential, known, "{mine}");
+        assert!(mine["metadata"]["name"].is_string(), "{mine}");
     }
 }
 

@@ -39,7 +39,9 @@ function openSocket(url, protocol, events) {
 }
 
 const url = new URL("/", location.href.replace(/^http/, "ws"));
-const mesh = new MeshClient(url.href, { reconnectInterval: 1_500, environment: { openSocket } });
+/** A connection is new after each reconnect. Who one was is the credential, so one is that again from the start. */
+const auth = () => JSON.parse(sessionStorage.getItem("profile") ?? "null") ?? undefined;
+const mesh = new MeshClient(url.href, { reconnectInterval: 1_500, auth, environment: { openSocket } });
 
 // --- Who is here ------------------------------------------------------------------------------------------------------
 
@@ -85,16 +87,14 @@ function remove(id) {
   cursors.delete(id);
 }
 
-/** A connection is new after each reconnect, so what belongs to it is said again. */
 async function arrive() {
   const id = mesh.connectionId;
   meanwhile = new Map();
-  const kept = JSON.parse(sessionStorage.getItem("profile") ?? "null");
-  if (kept) await mesh.command("rename", kept);
   await mesh.joinRoom(room);
   const people = await mesh.command("who");
   if (id !== mesh.connectionId) return;
-  for (const other of [...here]) remove(other);
+  const present = new Set(people.map((person) => person.id));
+  for (const other of [...here]) if (!present.has(other)) remove(other);
   for (const person of people) {
     if (meanwhile.get(person.id) === "left") continue;
     setPerson(person);
@@ -140,8 +140,7 @@ $("rename").addEventListener("submit", (event) => {
 });
 $("name").addEventListener("change", async () => {
   const name = $("name").value.trim();
-  const color = profiles.get(mesh.connectionId)?.color;
-  if (name) await mesh.command("rename", { name, color }).catch((error) => note(error.message));
+  if (name) await mesh.command("rename", { name }).catch((error) => note(error.message));
   keep();
 });
 
