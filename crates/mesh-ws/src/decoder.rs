@@ -154,7 +154,7 @@ impl Frames<'_> {
     }
 
     /// The header that begins here, or that began in an earlier read.
-    #[inline]
+    #[inline(always)]
     fn header(&mut self) -> Result<Option<Header>, Violation> {
         let rest = &self.input[self.at..];
         let Some(partial) = self.decoder.partial.as_deref_mut() else {
