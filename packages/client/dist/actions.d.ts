@@ -72,7 +72,7 @@ export type Action = {
 } | {
     readonly do: "reject";
     readonly key: number;
-    readonly error: CodeError;
+    readonly error: unknown;
 } | {
     readonly do: "connected";
 } | {

@@ -7,21 +7,24 @@ export interface AttemptOptions {
     readonly maxReconnectAttempts: number;
     readonly random: () => number;
 }
-/** What follows a loss: an attempt at some time, nothing until the client is needed, or no more by itself. */
+/**
+ * What follows a loss: an attempt at some time; nothing until the client is needed, by choice (`idle`) or because the
+ * attempts are used up (`spent`); or no more, since the server said so (`stop`).
+ */
 export type Next = {
     readonly at: number;
     readonly reason: AuthReason;
-} | "idle" | "stop";
+} | "idle" | "spent" | "stop";
 /** Counts what went wrong since the last stable connection, and decides what follows. */
 export declare class Attempts {
     #private;
     constructor(options: AttemptOptions);
-    /** Whether an attempt or a connection failed of late. */
-    get failing(): boolean;
     /** The application asks for an attempt: a new credential may be asked for again. */
     begin(): void;
-    /** A connection is lost, or an attempt failed; `onlineMs` is 0 for an attempt. */
-    lost(kind: CloseClass, onlineMs: number, now: number): Next;
+    /** The machine woke up: what failed before that says nothing about now. */
+    reset(): void;
+    /** A connection is lost, or an attempt failed; `onlineMs` is `undefined` for an attempt. */
+    lost(kind: CloseClass, onlineMs: number | undefined, now: number): Next;
     /** How long to wait before one thing is tried again over a connection that lives. */
     retryMs(): number;
 }

@@ -6,45 +6,51 @@ const stableMs = 10_000;
 export class Attempts {
     #options;
     #failures = 0;
-    /** Whether a new credential was already asked for. */
+    /** Whether a new credential was asked for and has not brought us online yet. */
     #refreshed = false;
     constructor(options) {
         this.#options = options;
-    }
-    /** Whether an attempt or a connection failed of late. */
-    get failing() {
-        return this.#failures > 0;
     }
     /** The application asks for an attempt: a new credential may be asked for again. */
     begin() {
         this.#refreshed = false;
     }
-    /** A connection is lost, or an attempt failed; `onlineMs` is 0 for an attempt. */
+    /** The machine woke up: what failed before that says nothing about now. */
+    reset() {
+        this.#failures = 0;
+    }
+    /** A connection is lost, or an attempt failed; `onlineMs` is `undefined` for an attempt. */
     lost(kind, onlineMs, now) {
         const { shouldReconnect, maxReconnectAttempts, reconnectInterval, random } = this.#options;
-        if (onlineMs >= stableMs) {
-            this.#failures = 0;
+        if (onlineMs !== undefined)
             this.#refreshed = false;
-        }
-        if (kind === "give_up" || (kind === "refresh" && this.#refreshed))
-            return this.#stop();
-        if (kind === "refresh" && (shouldReconnect || onlineMs === 0)) {
-            this.#refreshed = true;
-            return { at: now, reason: "expired" };
-        }
+        if (onlineMs !== undefined && onlineMs >= stableMs)
+            this.#failures = 0;
+        const refused = kind === "refresh" && this.#refreshed;
+        if (kind === "give_up" || refused)
+            return this.#end("stop");
+        const first = this.#failures === 0;
         this.#failures += 1;
-        if (!shouldReconnect)
-            return "idle";
+        if (kind === "refresh" && (shouldReconnect || onlineMs === undefined)) {
+            this.#refreshed = true;
+            // One that expires on its own time needs no jitter; one that is taken and then dropped, again and again, does.
+            if (first)
+                return { at: now, reason: "expired" };
+        }
+        else if (!shouldReconnect) {
+            return this.#end("idle");
+        }
         if (this.#failures > maxReconnectAttempts)
-            return this.#stop();
-        return { at: now + backoffMs(reconnectInterval, this.#failures, random), reason: "reconnect" };
+            return this.#end("spent");
+        const reason = kind === "refresh" ? "expired" : "reconnect";
+        return { at: now + backoffMs(reconnectInterval, this.#failures, random), reason };
     }
     /** How long to wait before one thing is tried again over a connection that lives. */
     retryMs() {
         return backoffMs(this.#options.reconnectInterval, 3, this.#options.random);
     }
-    #stop() {
+    #end(next) {
         this.#failures = 0;
-        return "stop";
+        return next;
     }
 }

@@ -1,4 +1,4 @@
-import { CodeError } from "./errors.js";
+import { type CodeError } from "./errors.js";
 import type { Join } from "./rooms.js";
 /** A command as the application gives it. */
 export interface Request {
@@ -18,23 +18,40 @@ export interface Call {
     /** The application's handle on it; 0 for the session's own. */
     readonly key: number;
     /** What the session does with the answer, before the application hears of it. */
-    readonly kind: "user" | "hello" | "rejoin" | "probe";
+    readonly kind: "user" | "hello" | "rejoin" | "probe" | "ended";
     readonly command: string;
     /** The payload as JSON; `undefined` where there is none. */
     readonly body: string | undefined;
+    /** The length of its frame. */
     readonly bytes: number;
     readonly timeoutMs: number;
     /** When it is given up; `Infinity` for never. */
     readonly deadline: number;
     /** Of a join: which room it is about. */
     readonly join?: Join;
+    /** Whether it has gone to a socket. */
+    sent?: boolean;
 }
-/** What the queue for times without a connection holds at most. */
+/** What may wait here to be sent at most: for a connection, or for the server to answer others. */
 export interface QueueLimits {
     readonly commands: number;
     readonly bytes: number;
 }
-/** The commands that wait for a connection, and those that wait for an answer. */
+/** How much a server takes at once, by its answer to the hello. */
+export interface ServerLimits {
+    /** How long a message may be. */
+    readonly messageBytes: number;
+    /** How many commands of a connection run at once. */
+    readonly inFlight: number;
+    /** How many more may wait. */
+    readonly waiting: number;
+}
+/** What a server takes unless it says otherwise. */
+export declare const serverLimits: ServerLimits;
+/**
+ * The commands that wait to be sent, and those that wait for an answer. No more are sent than the server lets wait: a queue
+ * that is drained all at once after a reconnect would be answered `too_many_in_flight`.
+ */
 export declare class Calls {
     #private;
     constructor(limits: QueueLimits);
@@ -42,8 +59,14 @@ export declare class Calls {
     send(call: Call): string | undefined;
     /** The call that an answer belongs to; `undefined` if it ended before. Its id is free from now on. */
     answered(id: unknown): Call | undefined;
-    /** Keeps the call until there is a connection, or answers why not. */
+    /** Keeps the call until it can be sent, or answers why not. */
     enqueue(call: Call): CodeError | undefined;
+    /** Whether that call may be sent now, before whatever is queued. */
+    fits(call: Call, server: ServerLimits): boolean;
+    /** Whether a call has to wait behind others. */
+    get queued(): boolean;
+    /** Takes the next of the queue that may be sent. */
+    next(server: ServerLimits): Call | undefined;
     /** Takes all that was queued, in order. */
     drain(): Call[];
     /** The connection is gone: takes all that was sent, and begins again with all ids free. */

@@ -1,11 +1,19 @@
-import { CodeError } from "./errors.js";
+import { queueFullError } from "./errors.js";
 import { Ids } from "./ids.js";
 import { writeCommand } from "./wire.js";
-/** The commands that wait for a connection, and those that wait for an answer. */
+/** What a server takes unless it says otherwise. */
+export const serverLimits = { messageBytes: 262_144, inFlight: 32, waiting: 1_024 };
+// How much may wait in a server, whatever its number. PROTOCOL.md names it; the answer to the hello doesn't.
+const waitingBytesMax = 262_144;
+/**
+ * The commands that wait to be sent, and those that wait for an answer. No more are sent than the server lets wait: a queue
+ * that is drained all at once after a reconnect would be answered `too_many_in_flight`.
+ */
 export class Calls {
     #limits;
     #ids = new Ids();
     #sent = new Map();
+    #sentBytes = 0;
     #queue = [];
     #queueBytes = 0;
     // Never later than the first deadline. It may be earlier, since calls that end don't move it: then the timer fires
@@ -19,30 +27,51 @@ export class Calls {
         const id = this.#ids.take();
         if (id === undefined)
             return undefined;
+        call.sent = true;
         this.#sent.set(id, call);
+        this.#sentBytes += call.bytes;
         this.#dueAt = Math.min(this.#dueAt, call.deadline);
         return writeCommand(id, call.command, call.body);
     }
     /** The call that an answer belongs to; `undefined` if it ended before. Its id is free from now on. */
     answered(id) {
-        if (typeof id !== "number")
-            return undefined;
         const call = this.#sent.get(id);
+        if (!call)
+            return undefined;
         this.#sent.delete(id);
+        this.#sentBytes -= call.bytes;
         this.#ids.release(id);
-        return call;
+        return call.kind === "ended" ? undefined : call;
     }
-    /** Keeps the call until there is a connection, or answers why not. */
+    /** Keeps the call until it can be sent, or answers why not. */
     enqueue(call) {
         if (this.#queue.length >= this.#limits.commands || this.#queueBytes + call.bytes > this.#limits.bytes) {
-            return new CodeError("Too many commands wait for a connection", "queue_full", "CodeError", {
-                retryable: true,
-            });
+            return queueFullError();
         }
         this.#queue.push(call);
         this.#queueBytes += call.bytes;
         this.#dueAt = Math.min(this.#dueAt, call.deadline);
         return undefined;
+    }
+    /** Whether that call may be sent now, before whatever is queued. */
+    fits(call, server) {
+        const unanswered = this.#ids.size;
+        if (unanswered < server.inFlight)
+            return true;
+        return unanswered < server.inFlight + server.waiting && this.#sentBytes + call.bytes <= waitingBytesMax;
+    }
+    /** Whether a call has to wait behind others. */
+    get queued() {
+        return this.#queue.length > 0;
+    }
+    /** Takes the next of the queue that may be sent. */
+    next(server) {
+        const call = this.#queue[0];
+        if (!call || !this.fits(call, server))
+            return undefined;
+        this.#queue.shift();
+        this.#queueBytes -= call.bytes;
+        return call;
     }
     /** Takes all that was queued, in order. */
     drain() {
@@ -55,6 +84,7 @@ export class Calls {
     reset() {
         const sent = [...this.#sent.values()];
         this.#sent = new Map();
+        this.#sentBytes = 0;
         this.#ids = new Ids();
         return sent;
     }
@@ -62,10 +92,10 @@ export class Calls {
     remove(matches) {
         const removed = [];
         for (const [id, call] of this.#sent) {
-            if (!matches(call))
+            if (call.kind === "ended" || !matches(call))
                 continue;
             removed.push(call);
-            this.#sent.delete(id);
+            this.#sent.set(id, { ...call, kind: "ended", body: undefined, deadline: Number.POSITIVE_INFINITY });
         }
         const queue = [];
         for (const call of this.#queue) {

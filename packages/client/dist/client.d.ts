@@ -1,45 +1,112 @@
 import type { LifecycleName, Status } from "./actions.js";
-import { CodeError } from "./errors.js";
+import type { CodeError } from "./errors.js";
 import { type LifecycleListener } from "./events.js";
 import { type CommandOptions, type MeshClientOptions } from "./options.js";
 import { type Joined, type Left } from "./results.js";
-/** A connection to a Mesh server that comes back by itself. */
+/**
+ * A connection to a Mesh server that comes back by itself.
+ *
+ * A lost connection is dialled again with exponential back-off and full jitter, without end by default. Then the rooms are
+ * joined again, `reconnect` is emitted, and the commands given meanwhile are sent in order. It never has two sockets.
+ *
+ * @example
+ * ```ts
+ * const client = new MeshClient("wss://example.org/mesh", { auth: () => fetchToken() });
+ * await client.connect();
+ * console.log(await client.command("echo", "Hello!"));
+ * await client.close();
+ * ```
+ */
 export declare class MeshClient {
     #private;
-    /** Makes a client. It does nothing until `connect` or the first command. */
+    /**
+     * Makes a client. It does nothing until `connect` or the first command.
+     *
+     * @param url - `ws:` or `wss:`, whatever the platform's WebSocket takes
+     */
     constructor(url: string, options?: MeshClientOptions);
     /** Whether the client is online, connecting, reconnecting or offline. */
     get status(): Status;
-    /** The id of the connection; `undefined` unless online. Each connection has a new one. */
+    /** The id of the connection, of the form `conn-` and 32 digits; `undefined` without one. Each connection has a new one. */
     get connectionId(): string | undefined;
+    /** Why there is no connection, as the last attempt or loss told; `undefined` while online. */
+    get reason(): CodeError | undefined;
+    /** How many milliseconds until the next attempt; `undefined` unless the client waits for one. */
+    get retryMs(): number | undefined;
     /**
-     * Connects, or joins the attempt under way. Resolves once the server has answered the hello, rejects when the attempt fails;
-     * the client goes on trying by itself, unless it may not or the server told it to stop.
+     * What the server's clock shows now, in milliseconds since 1970, give or take half a round trip; `undefined` before the
+     * first connection. It doesn't depend on how this machine's clock is set.
+     */
+    get serverTime(): number | undefined;
+    /**
+     * Connects, or joins the attempt under way; resolves at once if online. Where an attempt is set for later, it waits for that.
+     * Resolves when the server has answered the hello and the rooms, if any, are joined again.
+     *
+     * After a rejection the client goes on trying by itself, unless `shouldReconnect` is false or the code is one of those that
+     * say that trying is of no use.
+     *
+     * @throws {@link CodeError} `ECONNECTION` if the attempt fails; `closed` after `close()`; the code of a close that tells the
+     * client to give up, such as `unauthorized`; what `auth` threw
      */
     connect(): Promise<void>;
-    /** Closes the connection for good: nothing reopens it, and nothing is left behind. */
-    close(): void;
     /**
-     * Runs a command and resolves to its answer. Connects first where there is no connection.
-     *
-     * @param expiresIn - how long to wait in milliseconds, or more about it
-     * @throws {@link CodeError} with the server's code, or `ETIMEOUT`, `disconnected`, `queue_full`, `offline`, `aborted`,
-     * `closed`, `too_large`, `bad_payload`
+     * Closes the connection for good: no event reopens it, `connect` and `command` reject with `closed` from now on. Whatever
+     * waits rejects. Resolves when the socket is gone, after 1 s at most; no timer and no listener is left behind.
      */
-    command(name: string, payload?: unknown, expiresIn?: number | CommandOptions): Promise<unknown>;
-    /** Asks the server for nothing, to see whether it is there. */
-    noop(): Promise<unknown>;
-    /** Joins a room, and joins it again after each reconnect. */
+    close(): Promise<void>;
+    /**
+     * Runs a command and resolves to its answer. Without a connection it connects first, or waits for the one that is being made
+     * again. The answer is not checked against `T`.
+     *
+     * @param name - 1 to 255 bytes
+     * @param payload - any JSON value, taken as it is now; missing means `null` to the server
+     * @param expiresIn - how long to wait in milliseconds (default 30,000, `Infinity` for without end), or more about it
+     * @throws {@link CodeError} with the server's code. Or `ETIMEOUT`, `disconnected` or `cancelled`, of which `sent` tells
+     * whether the command may have taken effect. Or, never sent: `queue_full`, `too_large`, `bad_payload`, `closed`, and what the
+     * client gave up with.
+     *
+     * @example
+     * ```ts
+     * const sum = await client.command<number>("add", [1, 2], { timeout: 5_000, signal: AbortSignal.timeout(1_000) });
+     * ```
+     */
+    command<T = unknown>(name: string, payload?: unknown, expiresIn?: number | CommandOptions): Promise<T>;
+    /** Asks the server for nothing, to see whether it is there. Rejects as `command` does. */
+    noop(): Promise<boolean>;
+    /**
+     * Joins a room, and joins it again after each reconnect until it is left. Never rejects: a refusal is
+     * `{success: false, error}`. Where a later join is refused, the room is given up and `error` is emitted, with
+     * `details.roomName`.
+     *
+     * @param room - 1 to 255 bytes, without control characters
+     *
+     * @example
+     * ```ts
+     * const { success, present } = await client.joinRoom("room:lobby");
+     * ```
+     */
     joinRoom(room: string): Promise<Joined>;
-    /** Leaves a room. */
+    /** Leaves a room; whatever the answer, it is not joined again after a reconnect. Never rejects. */
     leaveRoom(room: string): Promise<Left>;
     /** The metadata of a room; null if there is none, or if it may not be read. */
-    getRoomMetadata(room: string): Promise<unknown>;
+    getRoomMetadata<T = unknown>(room: string): Promise<T | null>;
     /** The metadata of a connection, by default of this one; null if there is none, or if it may not be read. */
-    getConnectionMetadata(connectionId?: string): Promise<unknown>;
-    /** Calls back for each push of that name, whatever the name; answers what ends that. */
-    onPush(name: string, listener: (payload: unknown) => void): () => void;
-    /** Listens to an event of the client's life, or, by any other name, to a push. */
+    getConnectionMetadata<T = unknown>(connectionId?: string): Promise<T | null>;
+    /**
+     * Calls back for each push of that name, whatever the name; answers what ends that. Names of the protocol (`mesh/…`, `ping`,
+     * `latency`, …) are no pushes. The payload is not checked against `T`.
+     *
+     * @example
+     * ```ts
+     * const stop = client.onPush<{ x: number }>("cursor", ({ x }) => move(x));
+     * ```
+     */
+    onPush<T = unknown>(name: string, listener: (payload: T) => void): () => void;
+    /**
+     * Listens to an event of the client's life ({@link LifecycleEvents}), or, by any other name, to pushes. Nothing from the wire
+     * fires a lifecycle event: a push named `close` reaches `onPush("close", …)` alone. What a listener throws goes to `error`, or
+     * where nobody listens to that, to the platform, and disturbs nothing.
+     */
     on<E extends LifecycleName>(event: E, listener: LifecycleListener<E>): this;
     on(name: string, listener: (payload: unknown) => void): this;
     /** As `on`, for one time. */

@@ -1,81 +1,114 @@
-import { Alarm } from "./clock.js";
-import { asCodeError, CodeError } from "./errors.js";
+import { Driver, timeoutMsDefault } from "./driver.js";
 import { Events } from "./events.js";
-import { environmentOf, sessionOptions } from "./options.js";
+import { environmentOf } from "./options.js";
 import { parseJoined, parseMetadata, refused } from "./results.js";
-import { Session } from "./session.js";
-import { byteLength } from "./wire.js";
-const timeoutMsDefault = 30_000;
-const envelopeBytes = 64;
-/** A connection to a Mesh server that comes back by itself. */
+/**
+ * A connection to a Mesh server that comes back by itself.
+ *
+ * A lost connection is dialled again with exponential back-off and full jitter, without end by default. Then the rooms are
+ * joined again, `reconnect` is emitted, and the commands given meanwhile are sent in order. It never has two sockets.
+ *
+ * @example
+ * ```ts
+ * const client = new MeshClient("wss://example.org/mesh", { auth: () => fetchToken() });
+ * await client.connect();
+ * console.log(await client.command("echo", "Hello!"));
+ * await client.close();
+ * ```
+ */
 export class MeshClient {
-    #url;
-    #auth;
-    #clock;
-    #openSocket;
-    #session;
-    #alarm;
-    #events = new Events();
-    #calls = new Map();
-    #watchWake;
-    #unwatch;
-    #connecting = [];
-    #socket;
-    #key = 0;
-    #actions = [];
-    #running = false;
-    /** Makes a client. It does nothing until `connect` or the first command. */
+    #driver;
+    #events;
+    /**
+     * Makes a client. It does nothing until `connect` or the first command.
+     *
+     * @param url - `ws:` or `wss:`, whatever the platform's WebSocket takes
+     */
     constructor(url, options = {}) {
-        const { clock, openSocket, watchWake, random } = environmentOf(options);
-        this.#url = url;
-        this.#auth = options.auth;
-        this.#clock = clock;
-        this.#openSocket = openSocket;
-        this.#session = new Session(sessionOptions(options, random));
-        this.#alarm = new Alarm(clock, () => this.#tell((session, now) => session.time(now)));
-        this.#watchWake = watchWake;
+        this.#events = new Events(environmentOf(options).report);
+        this.#driver = new Driver(url, options, this.#events);
     }
     /** Whether the client is online, connecting, reconnecting or offline. */
     get status() {
-        return this.#session.status;
+        return this.#driver.status;
     }
-    /** The id of the connection; `undefined` unless online. Each connection has a new one. */
+    /** The id of the connection, of the form `conn-` and 32 digits; `undefined` without one. Each connection has a new one. */
     get connectionId() {
-        return this.#session.connectionId;
+        return this.#driver.connectionId;
+    }
+    /** Why there is no connection, as the last attempt or loss told; `undefined` while online. */
+    get reason() {
+        return this.#driver.reason;
+    }
+    /** How many milliseconds until the next attempt; `undefined` unless the client waits for one. */
+    get retryMs() {
+        return this.#driver.retryMs;
     }
     /**
-     * Connects, or joins the attempt under way. Resolves once the server has answered the hello, rejects when the attempt fails;
-     * the client goes on trying by itself, unless it may not or the server told it to stop.
+     * What the server's clock shows now, in milliseconds since 1970, give or take half a round trip; `undefined` before the
+     * first connection. It doesn't depend on how this machine's clock is set.
+     */
+    get serverTime() {
+        return this.#driver.serverTime;
+    }
+    /**
+     * Connects, or joins the attempt under way; resolves at once if online. Where an attempt is set for later, it waits for that.
+     * Resolves when the server has answered the hello and the rooms, if any, are joined again.
+     *
+     * After a rejection the client goes on trying by itself, unless `shouldReconnect` is false or the code is one of those that
+     * say that trying is of no use.
+     *
+     * @throws {@link CodeError} `ECONNECTION` if the attempt fails; `closed` after `close()`; the code of a close that tells the
+     * client to give up, such as `unauthorized`; what `auth` threw
      */
     connect() {
-        return new Promise((resolve, reject) => {
-            this.#connecting.push({ resolve: () => resolve(), reject });
-            this.#tell((session, now) => session.connect(now));
-        });
-    }
-    /** Closes the connection for good: nothing reopens it, and nothing is left behind. */
-    close() {
-        this.#unwatch?.();
-        this.#unwatch = undefined;
-        this.#tell((session) => session.close());
+        return this.#driver.connect();
     }
     /**
-     * Runs a command and resolves to its answer. Connects first where there is no connection.
+     * Closes the connection for good: no event reopens it, `connect` and `command` reject with `closed` from now on. Whatever
+     * waits rejects. Resolves when the socket is gone, after 1 s at most; no timer and no listener is left behind.
+     */
+    close() {
+        return this.#driver.close();
+    }
+    /**
+     * Runs a command and resolves to its answer. Without a connection it connects first, or waits for the one that is being made
+     * again. The answer is not checked against `T`.
      *
-     * @param expiresIn - how long to wait in milliseconds, or more about it
-     * @throws {@link CodeError} with the server's code, or `ETIMEOUT`, `disconnected`, `queue_full`, `offline`, `aborted`,
-     * `closed`, `too_large`, `bad_payload`
+     * @param name - 1 to 255 bytes
+     * @param payload - any JSON value, taken as it is now; missing means `null` to the server
+     * @param expiresIn - how long to wait in milliseconds (default 30,000, `Infinity` for without end), or more about it
+     * @throws {@link CodeError} with the server's code. Or `ETIMEOUT`, `disconnected` or `cancelled`, of which `sent` tells
+     * whether the command may have taken effect. Or, never sent: `queue_full`, `too_large`, `bad_payload`, `closed`, and what the
+     * client gave up with.
+     *
+     * @example
+     * ```ts
+     * const sum = await client.command<number>("add", [1, 2], { timeout: 5_000, signal: AbortSignal.timeout(1_000) });
+     * ```
      */
     command(name, payload, expiresIn = timeoutMsDefault) {
-        return this.#command(name, payload, typeof expiresIn === "number" ? { timeout: expiresIn } : expiresIn);
+        const options = typeof expiresIn === "number" ? { timeout: expiresIn } : expiresIn;
+        return this.#driver.command(name, payload, options);
     }
-    /** Asks the server for nothing, to see whether it is there. */
+    /** Asks the server for nothing, to see whether it is there. Rejects as `command` does. */
     noop() {
         return this.command("mesh/noop");
     }
-    /** Joins a room, and joins it again after each reconnect. */
+    /**
+     * Joins a room, and joins it again after each reconnect until it is left. Never rejects: a refusal is
+     * `{success: false, error}`. Where a later join is refused, the room is given up and `error` is emitted, with
+     * `details.roomName`.
+     *
+     * @param room - 1 to 255 bytes, without control characters
+     *
+     * @example
+     * ```ts
+     * const { success, present } = await client.joinRoom("room:lobby");
+     * ```
+     */
     joinRoom(room) {
-        const joined = this.#command("mesh/join-room", { roomName: room }, {}, { name: room, join: true });
+        const joined = this.#driver.command("mesh/join-room", { roomName: room }, {}, { name: room, join: true });
         return joined.then(parseJoined, (error) => ({
             ...refused(error),
             present: [],
@@ -83,23 +116,30 @@ export class MeshClient {
             truncated: false,
         }));
     }
-    /** Leaves a room. */
+    /** Leaves a room; whatever the answer, it is not joined again after a reconnect. Never rejects. */
     leaveRoom(room) {
-        const left = this.#command("mesh/leave-room", { roomName: room }, {}, { name: room, join: false });
+        const left = this.#driver.command("mesh/leave-room", { roomName: room }, {}, { name: room, join: false });
         return left.then(() => ({ success: true }), refused);
     }
     /** The metadata of a room; null if there is none, or if it may not be read. */
     getRoomMetadata(room) {
-        return this.command("mesh/get-room-metadata", { roomName: room }).then(parseMetadata, () => null);
+        return this.#metadata("mesh/get-room-metadata", { roomName: room });
     }
     /** The metadata of a connection, by default of this one; null if there is none, or if it may not be read. */
     getConnectionMetadata(connectionId) {
-        const metadata = connectionId === undefined
-            ? this.command("mesh/get-my-connection-metadata")
-            : this.command("mesh/get-connection-metadata", { connectionId });
-        return metadata.then(parseMetadata, () => null);
+        return connectionId === undefined
+            ? this.#metadata("mesh/get-my-connection-metadata")
+            : this.#metadata("mesh/get-connection-metadata", { connectionId });
     }
-    /** Calls back for each push of that name, whatever the name; answers what ends that. */
+    /**
+     * Calls back for each push of that name, whatever the name; answers what ends that. Names of the protocol (`mesh/…`, `ping`,
+     * `latency`, …) are no pushes. The payload is not checked against `T`.
+     *
+     * @example
+     * ```ts
+     * const stop = client.onPush<{ x: number }>("cursor", ({ x }) => move(x));
+     * ```
+     */
     onPush(name, listener) {
         return this.#events.pushes.add(name, listener);
     }
@@ -131,115 +171,7 @@ export class MeshClient {
     onReconnectFailed(listener) {
         return this.on("reconnectfailed", listener);
     }
-    #command(command, payload, options, room) {
-        const { timeout: timeoutMs = timeoutMsDefault, signal, offline = "queue" } = options;
-        return new Promise((resolve, reject) => {
-            if (signal?.aborted)
-                return reject(aborted(signal));
-            const body = encode(payload);
-            const bytes = byteLength(command) + (body === undefined ? 0 : byteLength(body)) + envelopeBytes;
-            this.#key += 1;
-            const key = this.#key;
-            const abort = () => this.#tell((session) => session.abort(key, aborted(signal)));
-            const done = () => signal?.removeEventListener("abort", abort);
-            signal?.addEventListener("abort", abort);
-            this.#calls.set(key, {
-                resolve: (value) => {
-                    done();
-                    resolve(value);
-                },
-                reject: (error) => {
-                    done();
-                    reject(error);
-                },
-            });
-            const request = { key, command, body, bytes, timeoutMs, offline };
-            this.#tell((session, now) => session.call(room ? { ...request, room } : request, now));
-        });
+    #metadata(command, payload) {
+        return this.command(command, payload).then((answer) => parseMetadata(answer), () => null);
     }
-    /** Tells the session something and does what it wants done; what comes meanwhile waits for its turn. */
-    #tell(input) {
-        input(this.#session, this.#clock.now());
-        this.#actions.push(...this.#session.take());
-        if (this.#running)
-            return;
-        this.#running = true;
-        try {
-            for (let action = this.#actions.shift(); action; action = this.#actions.shift())
-                this.#run(action);
-        }
-        finally {
-            // Only an environment that isn't ours can throw here. The client goes on with the rest at its next turn.
-            this.#running = false;
-        }
-        this.#alarm.set(this.#session.dueAt());
-    }
-    #run(action) {
-        switch (action.do) {
-            case "auth":
-                return this.#authenticate(action.generation, action.reason);
-            case "dial":
-                this.#socket = this.#dial(action.generation);
-                return;
-            case "send":
-                return this.#socket?.send(action.text);
-            case "hangup":
-                return this.#socket?.hangup(action.code, action.dead);
-            case "resolve":
-                return this.#waiter(action.key)?.resolve(action.value);
-            case "reject":
-                return this.#waiter(action.key)?.reject(action.error);
-            case "connected":
-                for (const waiter of this.#connectors())
-                    waiter.resolve(undefined);
-                return;
-            case "unconnected":
-                for (const waiter of this.#connectors())
-                    waiter.reject(action.error);
-                return;
-            case "emit":
-                return this.#events.emit(action);
-            case "push":
-                return this.#events.push(action.name, action.payload);
-        }
-    }
-    #authenticate(generation, reason) {
-        this.#unwatch ??= this.#watchWake(() => this.#tell((session, now) => session.wake(now)));
-        const auth = this.#auth;
-        if (!auth)
-            return this.#tell((session, now) => session.credential(generation, undefined, now));
-        const credential = new Promise((resolve) => resolve(auth({ reason }))).then(encode);
-        credential.then((body) => this.#tell((session, now) => session.credential(generation, body, now)), (thrown) => {
-            const error = asCodeError(thrown, "auth_failed");
-            this.#tell((session, now) => session.credentialFailed(generation, error, now));
-        });
-    }
-    #dial(generation) {
-        return this.#openSocket(this.#url, "mesh.v1", {
-            opened: () => this.#tell((session, now) => session.opened(generation, now)),
-            frame: (text) => this.#tell((session, now) => session.frame(generation, text, now)),
-            closed: (code, reason) => this.#tell((session, now) => session.closed(generation, code, reason, now)),
-        });
-    }
-    #waiter(key) {
-        const waiter = this.#calls.get(key);
-        this.#calls.delete(key);
-        return waiter;
-    }
-    #connectors() {
-        const waiters = this.#connecting;
-        this.#connecting = [];
-        return waiters;
-    }
-}
-function encode(payload) {
-    try {
-        return JSON.stringify(payload);
-    }
-    catch (error) {
-        throw new CodeError(`The payload is no JSON value: ${String(error)}`, "bad_payload");
-    }
-}
-function aborted(signal) {
-    return new CodeError("The command was aborted", "aborted", "AbortError", { details: signal?.reason });
 }

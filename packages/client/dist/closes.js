@@ -1,3 +1,4 @@
+import { CodeError, connectionError } from "./errors.js";
 // The standard codes that are not retried, and the names of our own. PROTOCOL.md holds the same table.
 const table = new Map([
     [1000, ["give_up", "closed_by_server"]],
@@ -22,7 +23,14 @@ export function closeClass(code) {
         return "give_up";
     return "retry";
 }
-/** The error code by which an application learns of a close: the table's word, else the server's. */
-export function closeName(code, reason) {
-    return table.get(code)?.[1] ?? (reason || `close_${code}`);
+/**
+ * The error by which an application learns of a close. Its code is the table's word, else the server's; of a connection that
+ * may come back, it is the origin's `ECONNECTION`.
+ */
+export function closeError(code, reason) {
+    const details = { code, reason };
+    if (closeClass(code) === "retry")
+        return connectionError(details);
+    const name = table.get(code)?.[1] ?? (reason || `close_${code}`);
+    return new CodeError(`The server closed the connection: ${name}`, name, "ConnectionError", { details });
 }

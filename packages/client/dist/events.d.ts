@@ -11,10 +11,14 @@ export declare class Listeners {
     remove(name: string, listener: Listener): void;
     /** Calls the listeners and answers what they threw: none of them stops the others, or the client. */
     call(name: string, args: readonly unknown[]): unknown[];
+    /** Whether anybody listens to that name. */
+    has(name: string): boolean;
 }
 /** The two name spaces of a client. */
 export declare class Events {
     #private;
+    /** `report` gets what listeners throw while nobody listens to `error`. */
+    constructor(report: (error: unknown) => void);
     /** The name space that a name given to `on` belongs to. */
     of(name: string): Listeners;
     /** The listeners of pushes, also of those that are called like a lifecycle event. */
@@ -26,4 +30,6 @@ export declare class Events {
 }
 /** What listens to a lifecycle event. */
 export type LifecycleListener<E extends LifecycleName> = (...args: LifecycleEvents[E]) => void;
+/** Hands an error to the platform, as if nobody had caught it. A listener's fault must not vanish. */
+export declare function reportUncaught(error: unknown): void;
 export {};

@@ -44,6 +44,10 @@ export class Listeners {
         }
         return thrown;
     }
+    /** Whether anybody listens to that name. */
+    has(name) {
+        return this.#entries.has(name);
+    }
     #keep(name, keep) {
         const kept = (this.#entries.get(name) ?? []).filter(keep);
         if (kept.length > 0)
@@ -56,6 +60,11 @@ export class Listeners {
 export class Events {
     #lifecycle = new Listeners();
     #pushes = new Listeners();
+    #report;
+    /** `report` gets what listeners throw while nobody listens to `error`. */
+    constructor(report) {
+        this.#report = report;
+    }
     /** The name space that a name given to `on` belongs to. */
     of(name) {
         return isLifecycle(name) ? this.#lifecycle : this.#pushes;
@@ -67,16 +76,31 @@ export class Events {
     /** Tells of the client's life. */
     emit({ event, args }) {
         const thrown = this.#lifecycle.call(event, args);
-        // What a listener for errors throws has nobody left to go to.
-        if (event !== "error")
-            this.#report(thrown);
+        if (event === "error")
+            for (const error of thrown)
+                this.#report(error);
+        else
+            this.#tell(thrown);
     }
     /** Hands a push to whoever asked for it. */
     push(name, payload) {
-        this.#report(this.#pushes.call(name, [payload]));
+        this.#tell(this.#pushes.call(name, [payload]));
     }
-    #report(thrown) {
-        for (const error of thrown)
-            this.#lifecycle.call("error", [asCodeError(error, "listener_failed")]);
+    #tell(thrown) {
+        for (const error of thrown) {
+            if (!this.#lifecycle.has("error"))
+                this.#report(error);
+            else
+                this.emit({ event: "error", args: [asCodeError(error, "listener_failed")] });
+        }
     }
+}
+/** Hands an error to the platform, as if nobody had caught it. A listener's fault must not vanish. */
+export function reportUncaught(error) {
+    const { reportError } = globalThis;
+    if (reportError)
+        return reportError(error);
+    queueMicrotask(() => {
+        throw error;
+    });
 }

@@ -10,6 +10,8 @@ export declare class Ids {
     #private;
     /** Takes the next free id, round the circle, so that one just released rests the longest. */
     take(): number | undefined;
+    /** How many are taken. */
+    get size(): number;
     /** The answer has come. */
     release(id: number): void;
 }

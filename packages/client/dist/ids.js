@@ -21,6 +21,10 @@ export class Ids {
         this.#next = (id + 1) % idsMax;
         return id;
     }
+    /** How many are taken. */
+    get size() {
+        return this.#taken.size;
+    }
     /** The answer has come. */
     release(id) {
         this.#taken.delete(id);

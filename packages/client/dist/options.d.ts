@@ -4,34 +4,45 @@ import { type Clock } from "./clock.js";
 import type { SessionOptions } from "./session.js";
 import { type OpenSocket } from "./socket.js";
 import { type WatchWake } from "./wake.js";
-/** What an authenticator is told. */
+/** What `auth` is told. */
 export interface AuthContext {
-    /** Why a credential is needed. */
+    /** Why a credential is needed; `expired` means that the last one is no longer good. */
     readonly reason: AuthReason;
 }
 /** The world around a client: everything it touches, so that tests and other platforms can replace it. */
 export interface Environment {
+    /** Default: `performance.now` and `setTimeout`. */
     readonly clock?: Clock;
+    /** Default: the platform's WebSocket, or that of the package `ws`. */
     readonly openSocket?: OpenSocket;
+    /**
+     * Default: the page, if there is one. Without (`() => () => {}`) a client also makes attempts while its page is hidden. React
+     * Native tells of its AppState here.
+     */
     readonly watchWake?: WatchWake;
+    /** Takes what listeners throw while nobody listens to `error`. Default: as if nobody had caught it. */
+    readonly report?: (error: unknown) => void;
     /** A number from 0 up to 1, for the jitter. */
     readonly random?: () => number;
 }
 /** How a client behaves. */
 export interface MeshClientOptions {
-    /** How long the server may be silent, in milliseconds, before a ping counts as missed. Default 30,000. */
+    /** How long the server may be silent, in milliseconds, before a ping counts as missed; any frame counts. Default 30,000. */
     readonly pingTimeout?: number;
-    /** How many pings may be missed. Default 1. */
+    /** How many pings may be missed; with one more the connection is dropped and made again. Default 1. */
     readonly maxMissedPings?: number;
     /** Whether a lost connection is made again. Default true. */
     readonly shouldReconnect?: boolean;
     /** The first bound of the wait before an attempt, in milliseconds; it doubles up to 30 s. Default 2,000. */
     readonly reconnectInterval?: number;
-    /** How many attempts in a row may fail. Default `Infinity`. */
+    /** How many attempts in a row may fail. A connection that lasts 10 s begins a new row. Default `Infinity`. */
     readonly maxReconnectAttempts?: number;
-    /** Fetches the credential, a JSON value; asked before every dial. */
+    /**
+     * Fetches the credential, a JSON value or a promise of one; awaited before every dial, for 30 s at most. What it throws
+     * fails the attempt; a {@link CodeError} that isn't retryable ends all attempts.
+     */
     readonly auth?: (context: AuthContext) => unknown;
-    /** What may wait for a connection. Default 1,000 commands and 256 KiB, which the server takes at once. */
+    /** How much may wait to be sent. More is rejected with `queue_full`. Default 1,000 commands and 1 MiB. */
     readonly queue?: Partial<QueueLimits>;
     /** The world around the client. */
     readonly environment?: Environment;
@@ -40,9 +51,12 @@ export interface MeshClientOptions {
 export interface CommandOptions {
     /** Milliseconds until it rejects with `ETIMEOUT`. Default 30,000; `Infinity` for never. */
     readonly timeout?: number;
-    /** Ends the wait for the answer. The command may take effect nevertheless. */
+    /**
+     * Ends the wait for the answer: the call rejects with the reason given to `abort`, or with `cancelled`. If it was sent, the
+     * command may take effect nevertheless.
+     */
     readonly signal?: AbortSignal;
-    /** What happens without a connection: it waits for one, or rejects with `offline` at once. Default `"queue"`. */
+    /** What happens without a connection: it waits for one, or rejects with `disconnected` at once. Default `"queue"`. */
     readonly offline?: "queue" | "fail";
 }
 /** The environment with nothing left open. Nothing of the platform is touched before a client is made. */

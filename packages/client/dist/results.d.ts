@@ -1,3 +1,4 @@
+import { type ServerLimits } from "./calls.js";
 import { type CodeError } from "./errors.js";
 /** What joining a room resolves to. */
 export interface Joined {
@@ -18,6 +19,14 @@ export interface Left {
     /** Why not, if not. */
     readonly error?: CodeError;
 }
+/** What the answer to a hello says. */
+export interface Hello {
+    readonly connectionId: string | undefined;
+    readonly serverTime: number | undefined;
+    readonly limits: ServerLimits;
+}
+/** Reads the answer to a hello. What it lacks is as if the server had the usual limits. */
+export declare function parseHello(value: unknown): Hello;
 /** Reads the answer to a join. */
 export declare function parseJoined(value: unknown): Joined;
 /** Reads the answer to a question for metadata. */

@@ -1,5 +1,24 @@
+import { serverLimits } from "./calls.js";
 import { asCodeError } from "./errors.js";
 import { isObject } from "./wire.js";
+/** Reads the answer to a hello. What it lacks is as if the server had the usual limits. */
+export function parseHello(value) {
+    const { connectionId, serverTime, limits } = isObject(value) ? value : {};
+    const stated = isObject(limits) ? limits : {};
+    const limit = (name, min) => {
+        const number = stated[name];
+        return typeof number === "number" && number >= min ? number : serverLimits[name];
+    };
+    return {
+        connectionId: typeof connectionId === "string" ? connectionId : undefined,
+        serverTime: typeof serverTime === "number" ? serverTime : undefined,
+        limits: {
+            messageBytes: limit("messageBytes", 1),
+            inFlight: limit("inFlight", 1),
+            waiting: limit("waiting", 0),
+        },
+    };
+}
 /** Reads the answer to a join. */
 export function parseJoined(value) {
     const answer = isObject(value) ? value : {};

@@ -3,12 +3,14 @@ export interface SocketEvents {
     opened(): void;
     frame(text: string): void;
     closed(code: number, reason: string): void;
+    /** There is none to be had, however often one tries. */
+    undialable(why: string): void;
 }
 /** A socket that was asked for. */
 export interface Socket {
     send(text: string): void;
-    /** Closes it, says nothing more, and waits for the peer only if that is not `dead`. */
-    hangup(code: number, dead: boolean): void;
+    /** Closes it and says nothing more; resolves when it is gone. It waits for the peer only if that is not `dead`. */
+    hangup(code: number, dead: boolean): Promise<void>;
 }
 /** Opens a socket. Tests bring their own. */
 export type OpenSocket = (url: string, protocol: string, events: SocketEvents) => Socket;

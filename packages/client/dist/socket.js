@@ -1,4 +1,5 @@
-// How long a peer may take to answer a close. `ws` alone would keep a Node process for 30 s.
+// How long a peer may take to answer a close, and a process that has nothing else to do stays for it. `ws` alone would
+// stay for 30 s.
 const closeMsMax = 1_000;
 /** Opens the platform's WebSocket, or that of `ws` where there is none (Node before 22). */
 export const openWebSocket = (url, protocol, events) => {
@@ -10,6 +11,14 @@ export const openWebSocket = (url, protocol, events) => {
         done = true;
         events.closed(code, reason);
     };
+    const undialable = (why) => {
+        // Never from within the call that asked for the socket.
+        queueMicrotask(() => {
+            if (!done)
+                events.undialable(why);
+            done = true;
+        });
+    };
     const open = (Class) => {
         if (done)
             return;
@@ -17,8 +26,7 @@ export const openWebSocket = (url, protocol, events) => {
             socket = new Class(url, protocol);
         }
         catch (error) {
-            // Never from within the call that asked for the socket.
-            queueMicrotask(() => closed(1006, String(error)));
+            undialable(String(error));
             return;
         }
         socket.onopen = () => {
@@ -37,7 +45,7 @@ export const openWebSocket = (url, protocol, events) => {
     if (platform)
         open(platform);
     else
-        loadWs().then(open, (error) => closed(1006, `No WebSocket here, and no package ws: ${error}`));
+        loadWs().then(open, (error) => undialable(`No WebSocket here, and no package ws: ${error}`));
     return {
         send: (text) => {
             // A socket that is closing drops what it is given, and tells of the close next.
@@ -46,19 +54,25 @@ export const openWebSocket = (url, protocol, events) => {
         },
         hangup: (code, dead) => {
             done = true;
-            if (socket)
-                shut(socket, code, dead);
+            return socket ? shut(socket, code, dead) : Promise.resolve();
         },
     };
 };
 function shut(socket, code, dead) {
-    if (dead && socket.terminate)
-        return socket.terminate();
-    socket.close(code);
-    if (!socket.terminate)
-        return;
-    const timer = setTimeout(() => socket.terminate?.(), closeMsMax);
-    socket.onclose = () => clearTimeout(timer);
+    return new Promise((resolve) => {
+        const timer = setTimeout(() => {
+            socket.terminate?.();
+            resolve();
+        }, closeMsMax);
+        socket.onclose = () => {
+            clearTimeout(timer);
+            resolve();
+        };
+        if (dead && socket.terminate)
+            socket.terminate();
+        else
+            socket.close(code);
+    });
 }
 async function loadWs() {
     // Not a literal, so that bundlers for browsers don't look for a package that they never need.

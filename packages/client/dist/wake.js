@@ -1,4 +1,4 @@
-/** Watches the page, if there is one. */
+/** Watches the page, if there is one: `visibilitychange`, `pageshow` and `online`. */
 export const watchPage = (callback) => {
     const { document, window } = globalThis;
     const ends = [];
@@ -8,14 +8,13 @@ export const watchPage = (callback) => {
     };
     if (document?.addEventListener) {
         listen(document, "visibilitychange", () => {
-            if (document.visibilityState === "visible")
-                callback();
+            callback(document.visibilityState === "hidden" ? "hide" : "show");
         });
     }
     // React Native has a window without events.
     if (window?.addEventListener && window.removeEventListener) {
-        listen(window, "online", callback);
-        listen(window, "pageshow", callback);
+        listen(window, "online", () => callback("wake"));
+        listen(window, "pageshow", () => callback("wake"));
     }
     return () => {
         for (const end of ends)

@@ -52,5 +52,6 @@ export function isObject(value) {
 }
 /** How many bytes a text takes on the wire. */
 export function byteLength(text) {
-    return new TextEncoder().encode(text).length;
+    return encoder.encode(text).length;
 }
+const encoder = /* @__PURE__ */ new TextEncoder();

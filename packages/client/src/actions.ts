@@ -60,7 +60,7 @@ export type Action =
   | { readonly do: "send"; readonly generation: number; readonly text: string }
   | { readonly do: "hangup"; readonly generation: number; readonly code: number; readonly dead: boolean }
   | { readonly do: "resolve"; readonly key: number; readonly value: unknown }
-  | { readonly do: "reject"; readonly key: number; readonly error: CodeError }
+  | { readonly do: "reject"; readonly key: number; readonly error: unknown }
   | { readonly do: "connected" }
   | { readonly do: "unconnected"; readonly error: CodeError }
   | ({ readonly do: "emit" } & Emitted)

@@ -10,8 +10,11 @@ export interface AttemptOptions {
   readonly random: () => number;
 }
 
-/** What follows a loss: an attempt at some time, nothing until the client is needed, or no more by itself. */
-export type Next = { readonly at: number; readonly reason: AuthReason } | "idle" | "stop";
+/**
+ * What follows a loss: an attempt at some time; nothing until the client is needed, by choice (`idle`) or because the
+ * attempts are used up (`spent`); or no more, since the server said so (`stop`).
+ */
+export type Next = { readonly at: number; readonly reason: AuthReason } | "idle" | "spent" | "stop";
 
 // A connection that lived for less doesn't make the next wait shorter: a server that takes every connection and drops
 // it at once would otherwise be dialled without end (trap u).
@@ -21,16 +24,11 @@ const stableMs = 10_000;
 export class Attempts {
   readonly #options: AttemptOptions;
   #failures = 0;
-  /** Whether a new credential was already asked for. */
+  /** Whether a new credential was asked for and has not brought us online yet. */
   #refreshed = false;
 
   constructor(options: AttemptOptions) {
     this.#options = options;
-  }
-
-  /** Whether an attempt or a connection failed of late. */
-  get failing(): boolean {
-    return this.#failures > 0;
   }
 
   /** The application asks for an attempt: a new credential may be asked for again. */
@@ -38,22 +36,30 @@ export class Attempts {
     this.#refreshed = false;
   }
 
-  /** A connection is lost, or an attempt failed; `onlineMs` is 0 for an attempt. */
-  lost(kind: CloseClass, onlineMs: number, now: number): Next {
+  /** The machine woke up: what failed before that says nothing about now. */
+  reset(): void {
+    this.#failures = 0;
+  }
+
+  /** A connection is lost, or an attempt failed; `onlineMs` is `undefined` for an attempt. */
+  lost(kind: CloseClass, onlineMs: number | undefined, now: number): Next {
     const { shouldReconnect, maxReconnectAttempts, reconnectInterval, random } = this.#options;
-    if (onlineMs >= stableMs) {
-      this.#failures = 0;
-      this.#refreshed = false;
-    }
-    if (kind === "give_up" || (kind === "refresh" && this.#refreshed)) return this.#stop();
-    if (kind === "refresh" && (shouldReconnect || onlineMs === 0)) {
-      this.#refreshed = true;
-      return { at: now, reason: "expired" };
-    }
+    if (onlineMs !== undefined) this.#refreshed = false;
+    if (onlineMs !== undefined && onlineMs >= stableMs) this.#failures = 0;
+    const refused = kind === "refresh" && this.#refreshed;
+    if (kind === "give_up" || refused) return this.#end("stop");
+    const first = this.#failures === 0;
     this.#failures += 1;
-    if (!shouldReconnect) return "idle";
-    if (this.#failures > maxReconnectAttempts) return this.#stop();
-    return { at: now + backoffMs(reconnectInterval, this.#failures, random), reason: "reconnect" };
+    if (kind === "refresh" && (shouldReconnect || onlineMs === undefined)) {
+      this.#refreshed = true;
+      // One that expires on its own time needs no jitter; one that is taken and then dropped, again and again, does.
+      if (first) return { at: now, reason: "expired" };
+    } else if (!shouldReconnect) {
+      return this.#end("idle");
+    }
+    if (this.#failures > maxReconnectAttempts) return this.#end("spent");
+    const reason = kind === "refresh" ? "expired" : "reconnect";
+    return { at: now + backoffMs(reconnectInterval, this.#failures, random), reason };
   }
 
   /** How long to wait before one thing is tried again over a connection that lives. */
@@ -61,8 +67,8 @@ export class Attempts {
     return backoffMs(this.#options.reconnectInterval, 3, this.#options.random);
   }
 
-  #stop(): "stop" {
+  #end<N extends Next>(next: N): N {
     this.#failures = 0;
-    return "stop";
+    return next;
   }
 }

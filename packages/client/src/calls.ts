@@ -1,4 +1,4 @@
-import { CodeError } from "./errors.js";
+import { type CodeError, queueFullError } from "./errors.js";
 import { Ids } from "./ids.js";
 import type { Join } from "./rooms.js";
 import { writeCommand } from "./wire.js";
@@ -19,29 +19,52 @@ export interface Call {
   /** The application's handle on it; 0 for the session's own. */
   readonly key: number;
   /** What the session does with the answer, before the application hears of it. */
-  readonly kind: "user" | "hello" | "rejoin" | "probe";
+  readonly kind: "user" | "hello" | "rejoin" | "probe" | "ended";
   readonly command: string;
   /** The payload as JSON; `undefined` where there is none. */
   readonly body: string | undefined;
+  /** The length of its frame. */
   readonly bytes: number;
   readonly timeoutMs: number;
   /** When it is given up; `Infinity` for never. */
   readonly deadline: number;
   /** Of a join: which room it is about. */
   readonly join?: Join;
+  /** Whether it has gone to a socket. */
+  sent?: boolean;
 }
 
-/** What the queue for times without a connection holds at most. */
+/** What may wait here to be sent at most: for a connection, or for the server to answer others. */
 export interface QueueLimits {
   readonly commands: number;
   readonly bytes: number;
 }
 
-/** The commands that wait for a connection, and those that wait for an answer. */
+/** How much a server takes at once, by its answer to the hello. */
+export interface ServerLimits {
+  /** How long a message may be. */
+  readonly messageBytes: number;
+  /** How many commands of a connection run at once. */
+  readonly inFlight: number;
+  /** How many more may wait. */
+  readonly waiting: number;
+}
+
+/** What a server takes unless it says otherwise. */
+export const serverLimits: ServerLimits = { messageBytes: 262_144, inFlight: 32, waiting: 1_024 };
+
+// How much may wait in a server, whatever its number. PROTOCOL.md names it; the answer to the hello doesn't.
+const waitingBytesMax = 262_144;
+
+/**
+ * The commands that wait to be sent, and those that wait for an answer. No more are sent than the server lets wait: a queue
+ * that is drained all at once after a reconnect would be answered `too_many_in_flight`.
+ */
 export class Calls {
   readonly #limits: QueueLimits;
   #ids: Ids = new Ids();
   #sent: Map<number, Call> = new Map();
+  #sentBytes = 0;
   #queue: Call[] = [];
   #queueBytes = 0;
   // Never later than the first deadline. It may be earlier, since calls that end don't move it: then the timer fires
@@ -56,31 +79,53 @@ export class Calls {
   send(call: Call): string | undefined {
     const id = this.#ids.take();
     if (id === undefined) return undefined;
+    call.sent = true;
     this.#sent.set(id, call);
+    this.#sentBytes += call.bytes;
     this.#dueAt = Math.min(this.#dueAt, call.deadline);
     return writeCommand(id, call.command, call.body);
   }
 
   /** The call that an answer belongs to; `undefined` if it ended before. Its id is free from now on. */
   answered(id: unknown): Call | undefined {
-    if (typeof id !== "number") return undefined;
-    const call = this.#sent.get(id);
-    this.#sent.delete(id);
-    this.#ids.release(id);
-    return call;
+    const call = this.#sent.get(id as number);
+    if (!call) return undefined;
+    this.#sent.delete(id as number);
+    this.#sentBytes -= call.bytes;
+    this.#ids.release(id as number);
+    return call.kind === "ended" ? undefined : call;
   }
 
-  /** Keeps the call until there is a connection, or answers why not. */
+  /** Keeps the call until it can be sent, or answers why not. */
   enqueue(call: Call): CodeError | undefined {
     if (this.#queue.length >= this.#limits.commands || this.#queueBytes + call.bytes > this.#limits.bytes) {
-      return new CodeError("Too many commands wait for a connection", "queue_full", "CodeError", {
-        retryable: true,
-      });
+      return queueFullError();
     }
     this.#queue.push(call);
     this.#queueBytes += call.bytes;
     this.#dueAt = Math.min(this.#dueAt, call.deadline);
     return undefined;
+  }
+
+  /** Whether that call may be sent now, before whatever is queued. */
+  fits(call: Call, server: ServerLimits): boolean {
+    const unanswered = this.#ids.size;
+    if (unanswered < server.inFlight) return true;
+    return unanswered < server.inFlight + server.waiting && this.#sentBytes + call.bytes <= waitingBytesMax;
+  }
+
+  /** Whether a call has to wait behind others. */
+  get queued(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  /** Takes the next of the queue that may be sent. */
+  next(server: ServerLimits): Call | undefined {
+    const call = this.#queue[0];
+    if (!call || !this.fits(call, server)) return undefined;
+    this.#queue.shift();
+    this.#queueBytes -= call.bytes;
+    return call;
   }
 
   /** Takes all that was queued, in order. */
@@ -95,6 +140,7 @@ export class Calls {
   reset(): Call[] {
     const sent = [...this.#sent.values()];
     this.#sent = new Map();
+    this.#sentBytes = 0;
     this.#ids = new Ids();
     return sent;
   }
@@ -103,9 +149,9 @@ export class Calls {
   remove(matches: (call: Call) => boolean): Call[] {
     const removed: Call[] = [];
     for (const [id, call] of this.#sent) {
-      if (!matches(call)) continue;
+      if (call.kind === "ended" || !matches(call)) continue;
       removed.push(call);
-      this.#sent.delete(id);
+      this.#sent.set(id, { ...call, kind: "ended", body: undefined, deadline: Number.POSITIVE_INFINITY });
     }
     const queue: Call[] = [];
     for (const call of this.#queue) {

@@ -1,104 +1,132 @@
-import type { Action, AuthReason, LifecycleName, Status } from "./actions.js";
-import type { Request } from "./calls.js";
-import { Alarm, type Clock } from "./clock.js";
-import { asCodeError, CodeError } from "./errors.js";
+import type { LifecycleName, Status } from "./actions.js";
+import { Driver, timeoutMsDefault } from "./driver.js";
+import type { CodeError } from "./errors.js";
 import { Events, type LifecycleListener } from "./events.js";
-import { type CommandOptions, environmentOf, type MeshClientOptions, sessionOptions } from "./options.js";
+import { type CommandOptions, environmentOf, type MeshClientOptions } from "./options.js";
 import { type Joined, type Left, parseJoined, parseMetadata, refused } from "./results.js";
-import { Session } from "./session.js";
-import type { OpenSocket, Socket } from "./socket.js";
-import type { WatchWake } from "./wake.js";
-import { byteLength } from "./wire.js";
 
-interface Waiter {
-  resolve(value: unknown): void;
-  reject(error: CodeError): void;
-}
-
-const timeoutMsDefault = 30_000;
-const envelopeBytes = 64;
-
-/** A connection to a Mesh server that comes back by itself. */
+/**
+ * A connection to a Mesh server that comes back by itself.
+ *
+ * A lost connection is dialled again with exponential back-off and full jitter, without end by default. Then the rooms are
+ * joined again, `reconnect` is emitted, and the commands given meanwhile are sent in order. It never has two sockets.
+ *
+ * @example
+ * ```ts
+ * const client = new MeshClient("wss://example.org/mesh", { auth: () => fetchToken() });
+ * await client.connect();
+ * console.log(await client.command("echo", "Hello!"));
+ * await client.close();
+ * ```
+ */
 export class MeshClient {
-  readonly #url: string;
-  readonly #auth: MeshClientOptions["auth"];
-  readonly #clock: Clock;
-  readonly #openSocket: OpenSocket;
-  readonly #session: Session;
-  readonly #alarm: Alarm;
-  readonly #events: Events = new Events();
-  readonly #calls: Map<number, Waiter> = new Map();
-  readonly #watchWake: WatchWake;
-  #unwatch: (() => void) | undefined;
-  #connecting: Waiter[] = [];
-  #socket: Socket | undefined;
-  #key = 0;
-  #actions: Action[] = [];
-  #running = false;
+  readonly #driver: Driver;
+  readonly #events: Events;
 
-  /** Makes a client. It does nothing until `connect` or the first command. */
+  /**
+   * Makes a client. It does nothing until `connect` or the first command.
+   *
+   * @param url - `ws:` or `wss:`, whatever the platform's WebSocket takes
+   */
   constructor(url: string, options: MeshClientOptions = {}) {
-    const { clock, openSocket, watchWake, random } = environmentOf(options);
-    this.#url = url;
-    this.#auth = options.auth;
-    this.#clock = clock;
-    this.#openSocket = openSocket;
-    this.#session = new Session(sessionOptions(options, random));
-    this.#alarm = new Alarm(clock, () => this.#tell((session, now) => session.time(now)));
-    this.#watchWake = watchWake;
+    this.#events = new Events(environmentOf(options).report);
+    this.#driver = new Driver(url, options, this.#events);
   }
 
   /** Whether the client is online, connecting, reconnecting or offline. */
   get status(): Status {
-    return this.#session.status;
+    return this.#driver.status;
   }
 
-  /** The id of the connection; `undefined` unless online. Each connection has a new one. */
+  /** The id of the connection, of the form `conn-` and 32 digits; `undefined` without one. Each connection has a new one. */
   get connectionId(): string | undefined {
-    return this.#session.connectionId;
+    return this.#driver.connectionId;
+  }
+
+  /** Why there is no connection, as the last attempt or loss told; `undefined` while online. */
+  get reason(): CodeError | undefined {
+    return this.#driver.reason;
+  }
+
+  /** How many milliseconds until the next attempt; `undefined` unless the client waits for one. */
+  get retryMs(): number | undefined {
+    return this.#driver.retryMs;
   }
 
   /**
-   * Connects, or joins the attempt under way. Resolves once the server has answered the hello, rejects when the attempt fails;
-   * the client goes on trying by itself, unless it may not or the server told it to stop.
+   * What the server's clock shows now, in milliseconds since 1970, give or take half a round trip; `undefined` before the
+   * first connection. It doesn't depend on how this machine's clock is set.
+   */
+  get serverTime(): number | undefined {
+    return this.#driver.serverTime;
+  }
+
+  /**
+   * Connects, or joins the attempt under way; resolves at once if online. Where an attempt is set for later, it waits for that.
+   * Resolves when the server has answered the hello and the rooms, if any, are joined again.
+   *
+   * After a rejection the client goes on trying by itself, unless `shouldReconnect` is false or the code is one of those that
+   * say that trying is of no use.
+   *
+   * @throws {@link CodeError} `ECONNECTION` if the attempt fails; `closed` after `close()`; the code of a close that tells the
+   * client to give up, such as `unauthorized`; what `auth` threw
    */
   connect(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#connecting.push({ resolve: () => resolve(), reject });
-      this.#tell((session, now) => session.connect(now));
-    });
-  }
-
-  /** Closes the connection for good: nothing reopens it, and nothing is left behind. */
-  close(): void {
-    this.#unwatch?.();
-    this.#unwatch = undefined;
-    this.#tell((session) => session.close());
+    return this.#driver.connect();
   }
 
   /**
-   * Runs a command and resolves to its answer. Connects first where there is no connection.
-   *
-   * @param expiresIn - how long to wait in milliseconds, or more about it
-   * @throws {@link CodeError} with the server's code, or `ETIMEOUT`, `disconnected`, `queue_full`, `offline`, `aborted`,
-   * `closed`, `too_large`, `bad_payload`
+   * Closes the connection for good: no event reopens it, `connect` and `command` reject with `closed` from now on. Whatever
+   * waits rejects. Resolves when the socket is gone, after 1 s at most; no timer and no listener is left behind.
    */
-  command(
+  close(): Promise<void> {
+    return this.#driver.close();
+  }
+
+  /**
+   * Runs a command and resolves to its answer. Without a connection it connects first, or waits for the one that is being made
+   * again. The answer is not checked against `T`.
+   *
+   * @param name - 1 to 255 bytes
+   * @param payload - any JSON value, taken as it is now; missing means `null` to the server
+   * @param expiresIn - how long to wait in milliseconds (default 30,000, `Infinity` for without end), or more about it
+   * @throws {@link CodeError} with the server's code. Or `ETIMEOUT`, `disconnected` or `cancelled`, of which `sent` tells
+   * whether the command may have taken effect. Or, never sent: `queue_full`, `too_large`, `bad_payload`, `closed`, and what the
+   * client gave up with.
+   *
+   * @example
+   * ```ts
+   * const sum = await client.command<number>("add", [1, 2], { timeout: 5_000, signal: AbortSignal.timeout(1_000) });
+   * ```
+   */
+  command<T = unknown>(
     name: string,
     payload?: unknown,
     expiresIn: number | CommandOptions = timeoutMsDefault,
-  ): Promise<unknown> {
-    return this.#command(name, payload, typeof expiresIn === "number" ? { timeout: expiresIn } : expiresIn);
+  ): Promise<T> {
+    const options = typeof expiresIn === "number" ? { timeout: expiresIn } : expiresIn;
+    return this.#driver.command(name, payload, options) as Promise<T>;
   }
 
-  /** Asks the server for nothing, to see whether it is there. */
-  noop(): Promise<unknown> {
+  /** Asks the server for nothing, to see whether it is there. Rejects as `command` does. */
+  noop(): Promise<boolean> {
     return this.command("mesh/noop");
   }
 
-  /** Joins a room, and joins it again after each reconnect. */
+  /**
+   * Joins a room, and joins it again after each reconnect until it is left. Never rejects: a refusal is
+   * `{success: false, error}`. Where a later join is refused, the room is given up and `error` is emitted, with
+   * `details.roomName`.
+   *
+   * @param room - 1 to 255 bytes, without control characters
+   *
+   * @example
+   * ```ts
+   * const { success, present } = await client.joinRoom("room:lobby");
+   * ```
+   */
   joinRoom(room: string): Promise<Joined> {
-    const joined = this.#command("mesh/join-room", { roomName: room }, {}, { name: room, join: true });
+    const joined = this.#driver.command("mesh/join-room", { roomName: room }, {}, { name: room, join: true });
     return joined.then(parseJoined, (error: unknown) => ({
       ...refused(error),
       present: [],
@@ -107,32 +135,42 @@ export class MeshClient {
     }));
   }
 
-  /** Leaves a room. */
+  /** Leaves a room; whatever the answer, it is not joined again after a reconnect. Never rejects. */
   leaveRoom(room: string): Promise<Left> {
-    const left = this.#command("mesh/leave-room", { roomName: room }, {}, { name: room, join: false });
+    const left = this.#driver.command("mesh/leave-room", { roomName: room }, {}, { name: room, join: false });
     return left.then(() => ({ success: true }), refused);
   }
 
   /** The metadata of a room; null if there is none, or if it may not be read. */
-  getRoomMetadata(room: string): Promise<unknown> {
-    return this.command("mesh/get-room-metadata", { roomName: room }).then(parseMetadata, () => null);
+  getRoomMetadata<T = unknown>(room: string): Promise<T | null> {
+    return this.#metadata("mesh/get-room-metadata", { roomName: room });
   }
 
   /** The metadata of a connection, by default of this one; null if there is none, or if it may not be read. */
-  getConnectionMetadata(connectionId?: string): Promise<unknown> {
-    const metadata =
-      connectionId === undefined
-        ? this.command("mesh/get-my-connection-metadata")
-        : this.command("mesh/get-connection-metadata", { connectionId });
-    return metadata.then(parseMetadata, () => null);
+  getConnectionMetadata<T = unknown>(connectionId?: string): Promise<T | null> {
+    return connectionId === undefined
+      ? this.#metadata("mesh/get-my-connection-metadata")
+      : this.#metadata("mesh/get-connection-metadata", { connectionId });
   }
 
-  /** Calls back for each push of that name, whatever the name; answers what ends that. */
-  onPush(name: string, listener: (payload: unknown) => void): () => void {
-    return this.#events.pushes.add(name, listener);
+  /**
+   * Calls back for each push of that name, whatever the name; answers what ends that. Names of the protocol (`mesh/…`, `ping`,
+   * `latency`, …) are no pushes. The payload is not checked against `T`.
+   *
+   * @example
+   * ```ts
+   * const stop = client.onPush<{ x: number }>("cursor", ({ x }) => move(x));
+   * ```
+   */
+  onPush<T = unknown>(name: string, listener: (payload: T) => void): () => void {
+    return this.#events.pushes.add(name, listener as (payload: never) => void);
   }
 
-  /** Listens to an event of the client's life, or, by any other name, to a push. */
+  /**
+   * Listens to an event of the client's life ({@link LifecycleEvents}), or, by any other name, to pushes. Nothing from the wire
+   * fires a lifecycle event: a push named `close` reaches `onPush("close", …)` alone. What a listener throws goes to `error`, or
+   * where nobody listens to that, to the platform, and disturbs nothing.
+   */
   on<E extends LifecycleName>(event: E, listener: LifecycleListener<E>): this;
   on(name: string, listener: (payload: unknown) => void): this;
   on(name: string, listener: (...args: never[]) => void): this {
@@ -176,123 +214,10 @@ export class MeshClient {
     return this.on("reconnectfailed", listener);
   }
 
-  #command(
-    command: string,
-    payload: unknown,
-    options: CommandOptions,
-    room?: Request["room"],
-  ): Promise<unknown> {
-    const { timeout: timeoutMs = timeoutMsDefault, signal, offline = "queue" } = options;
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(aborted(signal));
-      const body = encode(payload);
-      const bytes = byteLength(command) + (body === undefined ? 0 : byteLength(body)) + envelopeBytes;
-      this.#key += 1;
-      const key = this.#key;
-      const abort = (): void => this.#tell((session) => session.abort(key, aborted(signal)));
-      const done = (): void => signal?.removeEventListener("abort", abort);
-      signal?.addEventListener("abort", abort);
-      this.#calls.set(key, {
-        resolve: (value) => {
-          done();
-          resolve(value);
-        },
-        reject: (error) => {
-          done();
-          reject(error);
-        },
-      });
-      const request: Request = { key, command, body, bytes, timeoutMs, offline };
-      this.#tell((session, now) => session.call(room ? { ...request, room } : request, now));
-    });
-  }
-
-  /** Tells the session something and does what it wants done; what comes meanwhile waits for its turn. */
-  #tell(input: (session: Session, now: number) => void): void {
-    input(this.#session, this.#clock.now());
-    this.#actions.push(...this.#session.take());
-    if (this.#running) return;
-    this.#running = true;
-    try {
-      for (let action = this.#actions.shift(); action; action = this.#actions.shift()) this.#run(action);
-    } finally {
-      // Only an environment that isn't ours can throw here. The client goes on with the rest at its next turn.
-      this.#running = false;
-    }
-    this.#alarm.set(this.#session.dueAt());
-  }
-
-  #run(action: Action): void {
-    switch (action.do) {
-      case "auth":
-        return this.#authenticate(action.generation, action.reason);
-      case "dial":
-        this.#socket = this.#dial(action.generation);
-        return;
-      case "send":
-        return this.#socket?.send(action.text);
-      case "hangup":
-        return this.#socket?.hangup(action.code, action.dead);
-      case "resolve":
-        return this.#waiter(action.key)?.resolve(action.value);
-      case "reject":
-        return this.#waiter(action.key)?.reject(action.error);
-      case "connected":
-        for (const waiter of this.#connectors()) waiter.resolve(undefined);
-        return;
-      case "unconnected":
-        for (const waiter of this.#connectors()) waiter.reject(action.error);
-        return;
-      case "emit":
-        return this.#events.emit(action);
-      case "push":
-        return this.#events.push(action.name, action.payload);
-    }
-  }
-
-  #authenticate(generation: number, reason: AuthReason): void {
-    this.#unwatch ??= this.#watchWake(() => this.#tell((session, now) => session.wake(now)));
-    const auth = this.#auth;
-    if (!auth) return this.#tell((session, now) => session.credential(generation, undefined, now));
-    const credential = new Promise((resolve) => resolve(auth({ reason }))).then(encode);
-    credential.then(
-      (body) => this.#tell((session, now) => session.credential(generation, body, now)),
-      (thrown: unknown) => {
-        const error = asCodeError(thrown, "auth_failed");
-        this.#tell((session, now) => session.credentialFailed(generation, error, now));
-      },
+  #metadata<T>(command: string, payload?: unknown): Promise<T | null> {
+    return this.command(command, payload).then(
+      (answer) => parseMetadata(answer) as T | null,
+      () => null,
     );
   }
-
-  #dial(generation: number): Socket {
-    return this.#openSocket(this.#url, "mesh.v1", {
-      opened: () => this.#tell((session, now) => session.opened(generation, now)),
-      frame: (text) => this.#tell((session, now) => session.frame(generation, text, now)),
-      closed: (code, reason) => this.#tell((session, now) => session.closed(generation, code, reason, now)),
-    });
-  }
-
-  #waiter(key: number): Waiter | undefined {
-    const waiter = this.#calls.get(key);
-    this.#calls.delete(key);
-    return waiter;
-  }
-
-  #connectors(): Waiter[] {
-    const waiters = this.#connecting;
-    this.#connecting = [];
-    return waiters;
-  }
-}
-
-function encode(payload: unknown): string | undefined {
-  try {
-    return JSON.stringify(payload);
-  } catch (error) {
-    throw new CodeError(`The payload is no JSON value: ${String(error)}`, "bad_payload");
-  }
-}
-
-function aborted(signal: AbortSignal | undefined): CodeError {
-  return new CodeError("The command was aborted", "aborted", "AbortError", { details: signal?.reason });
 }

@@ -1,3 +1,5 @@
+import { CodeError, connectionError } from "./errors.js";
+
 /** What a client does about a close: try again, fetch a credential and try once more, or stop. */
 export type CloseClass = "retry" | "refresh" | "give_up";
 
@@ -27,7 +29,13 @@ export function closeClass(code: number): CloseClass {
   return "retry";
 }
 
-/** The error code by which an application learns of a close: the table's word, else the server's. */
-export function closeName(code: number, reason: string): string {
-  return table.get(code)?.[1] ?? (reason || `close_${code}`);
+/**
+ * The error by which an application learns of a close. Its code is the table's word, else the server's; of a connection that
+ * may come back, it is the origin's `ECONNECTION`.
+ */
+export function closeError(code: number, reason: string): CodeError {
+  const details = { code, reason };
+  if (closeClass(code) === "retry") return connectionError(details);
+  const name = table.get(code)?.[1] ?? (reason || `close_${code}`);
+  return new CodeError(`The server closed the connection: ${name}`, name, "ConnectionError", { details });
 }

@@ -6,19 +6,27 @@ export class CodeError extends Error {
   readonly retryable: boolean;
   /** What belongs to the code, if anything. */
   readonly details: unknown;
+  /**
+   * Of a call that ended without an answer: whether it was sent. One that was not has had no effect; of one that was,
+   * nobody here knows.
+   */
+  readonly sent: boolean | undefined;
 
-  constructor(
-    message: string,
-    code: string,
-    name = "CodeError",
-    more: { readonly retryable?: boolean; readonly details?: unknown } = {},
-  ) {
+  constructor(message: string, code: string, name = "CodeError", more: ErrorParts = {}) {
     super(message);
     this.name = name;
     this.code = code;
     this.retryable = more.retryable ?? false;
     this.details = more.details;
+    this.sent = more.sent;
   }
+}
+
+/** What a {@link CodeError} may tell beside its message and its code. */
+export interface ErrorParts {
+  readonly retryable?: boolean;
+  readonly details?: unknown;
+  readonly sent?: boolean;
 }
 
 /** The connection could not be made. The name and the code are the origin's. */
@@ -30,25 +38,42 @@ export function connectionError(details?: unknown): CodeError {
 }
 
 /** A call's time ran out. The name and the code are the origin's. */
-export function timeoutError(ms: number): CodeError {
-  return new CodeError(`Command timed out after ${ms}ms.`, "ETIMEOUT", "TimeoutError", { retryable: true });
+export function timeoutError(ms: number, sent: boolean): CodeError {
+  const message = `Command timed out after ${ms}ms.`;
+  return new CodeError(message, "ETIMEOUT", "TimeoutError", { retryable: true, sent });
 }
 
-/** The socket closed between a command and its answer, so nobody here knows whether it took effect. */
-export function disconnectedError(): CodeError {
-  return new CodeError("The connection closed before the answer came", "disconnected", "ConnectionError", {
-    retryable: true,
-  });
+/** The socket closed between a command and its answer, or there was none to send it over. */
+export function disconnectedError(sent: boolean, retryable = true): CodeError {
+  const message = sent ? "The connection closed before the answer came" : "There is no connection";
+  return new CodeError(message, "disconnected", "ConnectionError", { retryable, sent });
 }
 
 /** The application closed this client. */
 export function closedError(): CodeError {
-  return new CodeError("The client is closed", "closed", "ConnectionError");
+  return new CodeError("The client is closed", "closed", "ConnectionError", { sent: false });
+}
+
+/** A room could not be joined again after a reconnect: the server's error, with the room it is about. */
+export function rejoinError(roomName: string, { message, code, name, retryable }: CodeError): CodeError {
+  return new CodeError(message, code, name, { retryable, details: { roomName } });
+}
+
+/** Too much waits here already. */
+export function queueFullError(): CodeError {
+  const message = "Too many commands wait to be sent";
+  return new CodeError(message, "queue_full", "CodeError", { retryable: true, sent: false });
+}
+
+/** The frame would cost the connection (1009), and with it every other call. */
+export function tooLargeError(bytesMax: number): CodeError {
+  const message = `The message is larger than ${bytesMax} bytes`;
+  return new CodeError(message, "too_large", "CodeError", { sent: false });
 }
 
 /** Whatever was thrown, as a `CodeError`. */
-export function asCodeError(thrown: unknown, code: string): CodeError {
+export function asCodeError(thrown: unknown, code: string, retryable = false): CodeError {
   if (thrown instanceof CodeError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new CodeError(message, code, "CodeError", { details: thrown });
+  return new CodeError(message, code, "CodeError", { retryable, details: thrown });
 }

@@ -58,6 +58,11 @@ export class Listeners {
     return thrown;
   }
 
+  /** Whether anybody listens to that name. */
+  has(name: string): boolean {
+    return this.#entries.has(name);
+  }
+
   #keep(name: string, keep: (entry: Entry) => boolean): void {
     const kept = (this.#entries.get(name) ?? []).filter(keep);
     if (kept.length > 0) this.#entries.set(name, kept);
@@ -69,6 +74,12 @@ export class Listeners {
 export class Events {
   readonly #lifecycle: Listeners = new Listeners();
   readonly #pushes: Listeners = new Listeners();
+  readonly #report: (error: unknown) => void;
+
+  /** `report` gets what listeners throw while nobody listens to `error`. */
+  constructor(report: (error: unknown) => void) {
+    this.#report = report;
+  }
 
   /** The name space that a name given to `on` belongs to. */
   of(name: string): Listeners {
@@ -83,19 +94,31 @@ export class Events {
   /** Tells of the client's life. */
   emit({ event, args }: Emitted): void {
     const thrown = this.#lifecycle.call(event, args);
-    // What a listener for errors throws has nobody left to go to.
-    if (event !== "error") this.#report(thrown);
+    if (event === "error") for (const error of thrown) this.#report(error);
+    else this.#tell(thrown);
   }
 
   /** Hands a push to whoever asked for it. */
   push(name: string, payload: unknown): void {
-    this.#report(this.#pushes.call(name, [payload]));
+    this.#tell(this.#pushes.call(name, [payload]));
   }
 
-  #report(thrown: readonly unknown[]): void {
-    for (const error of thrown) this.#lifecycle.call("error", [asCodeError(error, "listener_failed")]);
+  #tell(thrown: readonly unknown[]): void {
+    for (const error of thrown) {
+      if (!this.#lifecycle.has("error")) this.#report(error);
+      else this.emit({ event: "error", args: [asCodeError(error, "listener_failed")] });
+    }
   }
 }
 
 /** What listens to a lifecycle event. */
 export type LifecycleListener<E extends LifecycleName> = (...args: LifecycleEvents[E]) => void;
+
+/** Hands an error to the platform, as if nobody had caught it. A listener's fault must not vanish. */
+export function reportUncaught(error: unknown): void {
+  const { reportError } = globalThis as { readonly reportError?: (error: unknown) => void };
+  if (reportError) return reportError(error);
+  queueMicrotask(() => {
+    throw error;
+  });
+}

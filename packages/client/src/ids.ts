@@ -22,6 +22,11 @@ export class Ids {
     return id;
   }
 
+  /** How many are taken. */
+  get size(): number {
+    return this.#taken.size;
+  }
+
   /** The answer has come. */
   release(id: number): void {
     this.#taken.delete(id);

@@ -1,3 +1,4 @@
+import { type ServerLimits, serverLimits } from "./calls.js";
 import { asCodeError, type CodeError } from "./errors.js";
 import { isObject } from "./wire.js";
 
@@ -20,6 +21,32 @@ export interface Left {
   readonly success: boolean;
   /** Why not, if not. */
   readonly error?: CodeError;
+}
+
+/** What the answer to a hello says. */
+export interface Hello {
+  readonly connectionId: string | undefined;
+  readonly serverTime: number | undefined;
+  readonly limits: ServerLimits;
+}
+
+/** Reads the answer to a hello. What it lacks is as if the server had the usual limits. */
+export function parseHello(value: unknown): Hello {
+  const { connectionId, serverTime, limits } = isObject(value) ? value : {};
+  const stated = isObject(limits) ? limits : {};
+  const limit = (name: keyof ServerLimits, min: number): number => {
+    const number = stated[name];
+    return typeof number === "number" && number >= min ? number : serverLimits[name];
+  };
+  return {
+    connectionId: typeof connectionId === "string" ? connectionId : undefined,
+    serverTime: typeof serverTime === "number" ? serverTime : undefined,
+    limits: {
+      messageBytes: limit("messageBytes", 1),
+      inFlight: limit("inFlight", 1),
+      waiting: limit("waiting", 0),
+    },
+  };
 }
 
 /** Reads the answer to a join. */

@@ -1,10 +1,21 @@
 import { type Action, type AuthReason, type Emitted, Status } from "./actions.js";
 import { type AttemptOptions, Attempts } from "./attempts.js";
-import { type Call, Calls, ownCall, type QueueLimits, type Request } from "./calls.js";
-import { type CloseClass, closeClass, closeName } from "./closes.js";
-import { CodeError, closedError, connectionError, disconnectedError, timeoutError } from "./errors.js";
+import { type Call, Calls, ownCall, type QueueLimits, type Request, serverLimits } from "./calls.js";
+import { type CloseClass, closeClass, closeError } from "./closes.js";
+import {
+  CodeError,
+  closedError,
+  connectionError,
+  disconnectedError,
+  rejoinError,
+  timeoutError,
+  tooLargeError,
+} from "./errors.js";
+import { Liveness } from "./liveness.js";
+import { parseHello } from "./results.js";
 import { Rooms } from "./rooms.js";
-import { type Frame, isObject, isReserved, latencyText, parseFrame, pongText } from "./wire.js";
+import type { Wake } from "./wake.js";
+import { type Frame, isReserved, latencyText, parseFrame, pongText } from "./wire.js";
 
 /** What a session is told once. */
 export interface SessionOptions {
@@ -19,12 +30,9 @@ type Phase = "idle" | "auth" | "dial" | "hello" | "restore" | "online" | "wait" 
 const never = Number.POSITIVE_INFINITY;
 const authMs = 30_000;
 const dialMs = 10_000;
-const probeMs = 2_000;
 const rejoinMs = 10_000;
 // Waking may skip the wait, but events that come in a burst dial no faster than this.
 const wakeDialMsMin = 1_000;
-// What a server takes unless its answer to the hello says otherwise.
-const messageBytesDefault = 262_144;
 
 /**
  * The client's one state machine, without socket and timer. Each input is told the time; those of a socket carry its
@@ -32,8 +40,8 @@ const messageBytesDefault = 262_144;
  * is to be called.
  */
 export class Session {
-  readonly #silenceMs: number;
   readonly #attempts: Attempts;
+  readonly #liveness: Liveness;
   readonly #calls: Calls;
   readonly #rooms: Rooms = new Rooms();
   #actions: Action[] = [];
@@ -45,18 +53,24 @@ export class Session {
   #credential: string | undefined;
   /** Of `wait`, `auth`, `dial` and `hello`: when it ends. */
   #phaseEnds = never;
-  #heardAt = 0;
   #dialledAt = Number.NEGATIVE_INFINITY;
+  #helloAt = 0;
   #onlineAt = 0;
-  #probeEnds = never;
+  /** The server's clock minus ours. */
+  #serverAhead: number | undefined;
   #wasOnline = false;
+  /** Whether an attempt of this run has failed. */
+  #retrying = false;
+  /** Whether nobody sees the page. */
+  #hidden = false;
   #nextReason: AuthReason = "reconnect";
-  #stopped: CodeError | undefined;
-  #messageBytes = messageBytesDefault;
+  /** Why there is no connection. */
+  #reason: CodeError | undefined;
+  #server = serverLimits;
 
   constructor(options: SessionOptions) {
-    this.#silenceMs = options.silenceMs;
     this.#attempts = new Attempts(options.attempts);
+    this.#liveness = new Liveness(options.silenceMs);
     this.#calls = new Calls(options.queue);
   }
 
@@ -64,11 +78,25 @@ export class Session {
     if (this.#phase === "online") return Status.ONLINE;
     if (this.#phase === "idle" || this.#phase === "stopped" || this.#phase === "closed")
       return Status.OFFLINE;
-    return this.#wasOnline || this.#attempts.failing ? Status.RECONNECTING : Status.CONNECTING;
+    return this.#wasOnline || this.#retrying ? Status.RECONNECTING : Status.CONNECTING;
   }
 
   get connectionId(): string | undefined {
     return this.#connectionId;
+  }
+
+  get reason(): CodeError | undefined {
+    return this.#reason;
+  }
+
+  /** What the server's clock shows; `undefined` before the first answer to a hello. */
+  serverTime(now: number): number | undefined {
+    return this.#serverAhead === undefined ? undefined : Math.round(now + this.#serverAhead);
+  }
+
+  /** How long until the next attempt; `undefined` if none is set. */
+  retryMs(now: number): number | undefined {
+    return this.#phase === "wait" && !this.#hidden ? Math.max(0, this.#phaseEnds - now) : undefined;
   }
 
   /** Takes what is to be done, in order. */
@@ -80,11 +108,11 @@ export class Session {
 
   /** When `time` is to be called; `Infinity` for never. */
   dueAt(): number {
-    const calls = Math.min(this.#calls.dueAt(), this.#phaseEnds);
+    const phase = this.#phase === "wait" && this.#hidden ? never : this.#phaseEnds;
+    const calls = Math.min(this.#calls.dueAt(), phase);
     if (!this.#isOpen()) return calls;
-    const silent = this.#heardAt + this.#silenceMs;
     const rooms = this.#phase === "online" ? this.#rooms.dueAt() : never;
-    return Math.min(calls, silent, this.#probeEnds, rooms);
+    return Math.min(calls, this.#liveness.dueAt(), rooms);
   }
 
   // --- What the application wants -----------------------------------------------------------------------------------
@@ -94,6 +122,8 @@ export class Session {
     if (this.#phase === "closed") this.#do({ do: "unconnected", error: closedError() });
     else if (this.#phase === "online") this.#do({ do: "connected" });
     else if (this.#phase === "idle" || this.#phase === "stopped") this.#start(now);
+    // Somebody asks who sees the page or not, so it isn't put off until the page is seen.
+    else if (this.#phase === "wait" && this.#hidden) this.#dialSooner("reconnect", now);
   }
 
   /** Closes for good. */
@@ -103,7 +133,8 @@ export class Session {
     this.#hangup(1000, false);
     this.#enter("closed", never);
     this.#connectionId = undefined;
-    this.#rejectSent();
+    this.#reason = closedError();
+    this.#rejectSent(false);
     this.#rejectQueued(closedError());
     this.#do({ do: "unconnected", error: closedError() });
     if (open) this.#emit({ event: "close", args: [{ code: 1000, reason: "" }] });
@@ -119,27 +150,33 @@ export class Session {
     const call: Call = { key, kind: "user", command, body, bytes, timeoutMs, deadline };
     if (room && !room.join) this.#rooms.leave(room.name);
     const joining: Call = room?.join ? { ...call, join: this.#rooms.join(room.name) } : call;
-    if (this.#phase === "online") return this.#send(joining);
+    if (this.#phase === "online" && !this.#calls.queued && this.#calls.fits(call, this.#server)) {
+      return this.#send(joining);
+    }
+    // What can never be sent must not wait in front of what can.
+    if (call.bytes > this.#server.messageBytes) return this.#reject(joining, this.#tooLarge());
     const full = this.#calls.enqueue(joining);
     if (full) return this.#reject(joining, full);
     if (this.#phase === "idle") this.#start(now);
   }
 
   /** The application no longer waits for that call. */
-  abort(key: number, error: CodeError): void {
-    for (const call of this.#calls.remove((other) => other.key === key)) this.#reject(call, error);
+  abort(key: number, error: (call: Call) => unknown): void {
+    for (const call of this.#calls.remove((other) => other.key === key)) this.#reject(call, error(call));
+    this.#pump();
   }
 
-  /** The machine woke up, or the network came back: asks whether the connection still lives, or dials sooner. */
-  wake(now: number): void {
-    this.time(now);
-    if (this.#phase === "wait") {
-      const sooner = Math.max(now, this.#dialledAt + wakeDialMsMin);
-      this.#nextReason = "wake";
-      this.#phaseEnds = Math.min(this.#phaseEnds, sooner);
-      this.time(now);
-    } else if (this.#phase === "online" && this.#probeEnds === never) {
-      this.#probeEnds = now + probeMs;
+  /**
+   * The page is hidden, or seen again, or the network came back. Nobody misses a connection on a hidden page, so no attempt
+   * is made there; then the connection is asked whether it still lives, or the attempt made at once.
+   */
+  wake(what: Wake, now: number): void {
+    if (what === "hide") this.#hidden = true;
+    if (what === "show") this.#hidden = false;
+    if (this.#hidden) return;
+    if (this.#phase !== "wait") this.time(now);
+    if (this.#phase === "wait") this.#dialSooner("wake", now);
+    else if (this.#phase === "online" && this.#liveness.probe(now)) {
       this.#send(ownCall("probe", "mesh/noop", undefined, never));
     }
   }
@@ -155,15 +192,17 @@ export class Session {
     this.#do({ do: "dial", generation });
   }
 
-  /** There is no credential to be had now. */
+  /** There is no credential to be had now; or never, where the error isn't retryable. */
   credentialFailed(generation: number, error: CodeError, now: number): void {
-    if (generation === this.#generation && this.#phase === "auth") this.#lost("retry", error, now);
+    if (generation !== this.#generation || this.#phase !== "auth") return;
+    this.#lost(error.retryable ? "retry" : "give_up", error, now);
   }
 
   /** The socket is open. */
   opened(generation: number, now: number): void {
     if (generation !== this.#generation || this.#phase !== "dial") return;
-    this.#heardAt = now;
+    this.#liveness.heard(now);
+    this.#helloAt = now;
     this.#enter("hello", this.#phaseEnds);
     const credential = this.#credential === undefined ? "" : `,"credential":${this.#credential}`;
     this.#credential = undefined;
@@ -173,42 +212,44 @@ export class Session {
   /** A frame came. */
   frame(generation: number, text: string, now: number): void {
     if (generation !== this.#generation || !this.#isOpen()) return;
-    this.#heardAt = now;
-    this.#probeEnds = never;
+    this.#liveness.heard(now);
     const frame = parseFrame(text);
     if (!frame) return;
     this.#emit({ event: "message", args: [frame] });
     if (frame.id === undefined) return this.#push(frame);
     const call = this.#calls.answered(frame.id);
     if (call) this.#answer(call, frame, now);
+    this.#pump();
   }
 
   /** The socket closed, or could not be opened. */
   closed(generation: number, code: number, reason: string, now: number): void {
     if (generation !== this.#generation || !(this.#phase === "dial" || this.#isOpen())) return;
     if (this.#isOpen()) this.#emit({ event: "close", args: [{ code, reason }] });
-    const kind = closeClass(code);
-    const details = { code, reason };
-    const name = closeName(code, reason);
-    const error =
-      kind === "retry"
-        ? connectionError(details)
-        : new CodeError(`The server closed the connection: ${name}`, name, "ConnectionError", { details });
-    this.#lost(kind, error, now);
+    this.#lost(closeClass(code), closeError(code, reason), now);
+  }
+
+  /** There can be no socket, now or later: the address is none, or there is no WebSocket here. */
+  undialable(generation: number, why: string): void {
+    if (generation !== this.#generation || this.#phase !== "dial") return;
+    this.#stop(new CodeError(why, "ECONNECTION", "ConnectionError"), "stopped");
   }
 
   /** Time has passed. */
   time(now: number): void {
     for (const call of this.#calls.expired(now)) {
-      if (call.kind === "rejoin") this.#rejoinFailed(call, timeoutError(call.timeoutMs), now);
-      else this.#reject(call, timeoutError(call.timeoutMs));
+      const error = timeoutError(call.timeoutMs, call.sent === true);
+      if (call.kind === "rejoin") this.#rejoinFailed(call, error, now);
+      else this.#reject(call, error);
     }
-    if (this.#phase === "wait" && now >= this.#phaseEnds) this.#attempt(this.#nextReason, now);
-    else if (now >= this.#phaseEnds) this.#drop("The attempt took too long", now);
-    else if (this.#isOpen() && now >= this.#heardAt + this.#silenceMs) this.#drop("silent", now);
-    else if (now >= this.#probeEnds) {
-      this.#drop("silent", now);
-      this.wake(now);
+    const verdict = this.#isOpen() ? this.#liveness.verdict(now) : undefined;
+    if (this.#phase === "wait") {
+      if (now >= this.#phaseEnds && !this.#hidden) this.#attempt(this.#nextReason, now);
+    } else if (now >= this.#phaseEnds) {
+      this.#drop("The attempt took too long", now);
+    } else if (verdict) {
+      this.#drop(verdict, now);
+      if (verdict === "no answer") this.wake("wake", now);
     }
     if (this.#phase === "online") {
       for (const name of this.#rooms.due(now)) this.#sendRejoin(name, now);
@@ -218,9 +259,19 @@ export class Session {
   // --- Attempts -----------------------------------------------------------------------------------------------------
 
   #start(now: number): void {
-    this.#stopped = undefined;
+    this.#reason = undefined;
+    this.#retrying = false;
     this.#attempts.begin();
-    this.#attempt(this.#wasOnline || this.#attempts.failing ? "reconnect" : "initial", now);
+    this.#attempt(this.#wasOnline ? "reconnect" : "initial", now);
+  }
+
+  /** Doesn't wait any longer, and begins to count anew. */
+  #dialSooner(reason: AuthReason, now: number): void {
+    this.#attempts.reset();
+    const sooner = Math.max(now, this.#dialledAt + wakeDialMsMin);
+    this.#phaseEnds = Math.min(this.#phaseEnds, sooner);
+    if (this.#nextReason !== "expired") this.#nextReason = reason;
+    if (now >= this.#phaseEnds) this.#attempt(this.#nextReason, now);
   }
 
   #attempt(reason: AuthReason, now: number): void {
@@ -234,10 +285,11 @@ export class Session {
     const again = this.#wasOnline;
     this.#wasOnline = true;
     this.#onlineAt = now;
+    this.#reason = undefined;
     this.#enter("online", never);
     this.#do({ do: "connected" });
     this.#emit({ event: again ? "reconnect" : "connect", args: [] });
-    for (const call of this.#calls.drain()) this.#send(call);
+    this.#pump();
   }
 
   /** We give the connection up, since nothing comes from it any more. */
@@ -249,13 +301,15 @@ export class Session {
   }
 
   #lost(kind: CloseClass, error: CodeError, now: number): void {
-    const onlineMs = this.#phase === "online" ? now - this.#onlineAt : 0;
+    const onlineMs = this.#phase === "online" ? now - this.#onlineAt : undefined;
     this.#connectionId = undefined;
-    this.#probeEnds = never;
+    this.#reason = error;
+    this.#liveness.probed();
     this.#rejectSent();
     const next = this.#attempts.lost(kind, onlineMs, now);
-    if (next === "stop") return this.#stop(error);
-    if (next !== "idle" && next.reason === "expired") return this.#attempt(next.reason, now);
+    if (next === "stop") return this.#stop(error, "stopped");
+    if (next === "spent") return this.#stop(error, "idle");
+    if (next !== "idle" && next.reason === "expired" && next.at === now) return this.#attempt("expired", now);
     // Before anybody hears of it: who then calls `connect` waits for what comes, not for what was.
     this.#do({ do: "unconnected", error });
     if (next === "idle") {
@@ -263,17 +317,18 @@ export class Session {
       this.#enter("idle", never);
     } else {
       this.#nextReason = next.reason;
+      this.#retrying = true;
       this.#enter("wait", next.at);
     }
     this.#emit({ event: "error", args: [error] });
   }
 
-  /** No more attempts, until the application asks for one by `connect`. */
-  #stop(error: CodeError): void {
-    this.#stopped = error;
+  /** No more attempts, until the application asks for one: by `connect`, or where the phase is `idle`, by a command. */
+  #stop(error: CodeError, phase: "stopped" | "idle"): void {
+    this.#reason = error;
     this.#do({ do: "unconnected", error });
     this.#rejectQueued(error);
-    this.#enter("stopped", never);
+    this.#enter(phase, never);
     this.#emit({ event: "error", args: [error] });
     this.#emit({ event: "reconnectfailed", args: [error] });
   }
@@ -287,17 +342,23 @@ export class Session {
 
   #refusal(offline: "queue" | "fail"): CodeError | undefined {
     if (this.#phase === "closed") return closedError();
-    if (this.#phase === "stopped" && this.#stopped) return this.#stopped;
-    if (this.#phase === "online" || offline === "queue") return undefined;
-    return new CodeError("There is no connection", "offline", "ConnectionError", { retryable: true });
+    if (this.#phase === "stopped") return this.#reason;
+    return this.#phase === "online" || offline === "queue" ? undefined : disconnectedError(false);
+  }
+
+  #tooLarge(): CodeError {
+    return tooLargeError(this.#server.messageBytes);
+  }
+
+  /** Sends what waits, as far as the server takes it. */
+  #pump(): void {
+    if (this.#phase !== "online") return;
+    for (let call = this.#calls.next(this.#server); call; call = this.#calls.next(this.#server))
+      this.#send(call);
   }
 
   #send(call: Call): void {
-    // A frame that is too large would cost the connection (1009) and with it every other call.
-    if (call.bytes > this.#messageBytes) {
-      const message = `The message is larger than ${this.#messageBytes} bytes`;
-      return this.#reject(call, new CodeError(message, "too_large"));
-    }
+    if (call.bytes > this.#server.messageBytes) return this.#reject(call, this.#tooLarge());
     const text = this.#calls.send(call);
     if (text !== undefined) return this.#do({ do: "send", generation: this.#generation, text });
     const error = new CodeError("Every id waits for an answer", "too_many_in_flight", "CodeError", {
@@ -310,7 +371,7 @@ export class Session {
     if (call.kind === "hello") return this.#helloAnswered(frame, now);
     if (call.kind === "rejoin")
       return frame.error ? this.#rejoinFailed(call, frame.error, now) : this.#rejoined(now);
-    if (call.kind === "probe") return;
+    if (call.kind === "probe") return this.#liveness.probed();
     if (frame.error) return this.#reject(call, frame.error);
     if (call.join) this.#rooms.joined(call.join, true);
     this.#do({ do: "resolve", key: call.key, value: frame.payload });
@@ -322,10 +383,11 @@ export class Session {
       const kind = error.code === "unauthorized" ? "refresh" : error.retryable ? "retry" : "give_up";
       return this.#lost(kind, error, now);
     }
-    const { connectionId, limits } = isObject(payload) ? payload : {};
-    if (typeof connectionId === "string") this.#connectionId = connectionId;
-    const bytes = isObject(limits) ? limits.messageBytes : undefined;
-    this.#messageBytes = typeof bytes === "number" && bytes > 0 ? bytes : messageBytesDefault;
+    const hello = parseHello(payload);
+    this.#connectionId = hello.connectionId;
+    this.#server = hello.limits;
+    // The server read its clock about half way between the question and the answer.
+    if (hello.serverTime !== undefined) this.#serverAhead = hello.serverTime - (this.#helloAt + now) / 2;
     this.#enter("restore", never);
     this.#rooms.restore();
     this.#restore(now);
@@ -351,7 +413,7 @@ export class Session {
     const name = call.join?.name ?? "";
     if (error.retryable) this.#rooms.retry(name, now + this.#attempts.retryMs());
     else this.#rooms.leave(name);
-    this.#emit({ event: "error", args: [error] });
+    this.#emit({ event: "error", args: [rejoinError(name, error)] });
     this.#rejoined(now);
   }
 
@@ -368,13 +430,15 @@ export class Session {
     }
   }
 
-  #reject(call: Call, error: CodeError): void {
+  #reject(call: Call, error: unknown): void {
     if (call.join) this.#rooms.joined(call.join, false);
     if (call.kind === "user") this.#do({ do: "reject", key: call.key, error });
   }
 
-  #rejectSent(): void {
-    for (const call of this.#calls.reset()) if (call.kind === "user") this.#reject(call, disconnectedError());
+  #rejectSent(retryable = true): void {
+    for (const call of this.#calls.reset()) {
+      if (call.kind === "user") this.#reject(call, disconnectedError(true, retryable));
+    }
   }
 
   #rejectQueued(error: CodeError): void {

@@ -3,13 +3,15 @@ export interface SocketEvents {
   opened(): void;
   frame(text: string): void;
   closed(code: number, reason: string): void;
+  /** There is none to be had, however often one tries. */
+  undialable(why: string): void;
 }
 
 /** A socket that was asked for. */
 export interface Socket {
   send(text: string): void;
-  /** Closes it, says nothing more, and waits for the peer only if that is not `dead`. */
-  hangup(code: number, dead: boolean): void;
+  /** Closes it and says nothing more; resolves when it is gone. It waits for the peer only if that is not `dead`. */
+  hangup(code: number, dead: boolean): Promise<void>;
 }
 
 /** Opens a socket. Tests bring their own. */
@@ -30,7 +32,8 @@ interface WebSocketLike {
 
 type WebSocketClass = new (url: string, protocol: string) => WebSocketLike;
 
-// How long a peer may take to answer a close. `ws` alone would keep a Node process for 30 s.
+// How long a peer may take to answer a close, and a process that has nothing else to do stays for it. `ws` alone would
+// stay for 30 s.
 const closeMsMax = 1_000;
 
 /** Opens the platform's WebSocket, or that of `ws` where there is none (Node before 22). */
@@ -42,13 +45,19 @@ export const openWebSocket: OpenSocket = (url, protocol, events) => {
     done = true;
     events.closed(code, reason);
   };
+  const undialable = (why: string): void => {
+    // Never from within the call that asked for the socket.
+    queueMicrotask(() => {
+      if (!done) events.undialable(why);
+      done = true;
+    });
+  };
   const open = (Class: WebSocketClass): void => {
     if (done) return;
     try {
       socket = new Class(url, protocol);
     } catch (error) {
-      // Never from within the call that asked for the socket.
-      queueMicrotask(() => closed(1006, String(error)));
+      undialable(String(error));
       return;
     }
     socket.onopen = () => {
@@ -63,8 +72,7 @@ export const openWebSocket: OpenSocket = (url, protocol, events) => {
   };
   const platform = (globalThis as { readonly WebSocket?: WebSocketClass }).WebSocket;
   if (platform) open(platform);
-  else
-    loadWs().then(open, (error: unknown) => closed(1006, `No WebSocket here, and no package ws: ${error}`));
+  else loadWs().then(open, (error) => undialable(`No WebSocket here, and no package ws: ${error}`));
   return {
     send: (text) => {
       // A socket that is closing drops what it is given, and tells of the close next.
@@ -72,17 +80,24 @@ export const openWebSocket: OpenSocket = (url, protocol, events) => {
     },
     hangup: (code, dead) => {
       done = true;
-      if (socket) shut(socket, code, dead);
+      return socket ? shut(socket, code, dead) : Promise.resolve();
     },
   };
 };
 
-function shut(socket: WebSocketLike, code: number, dead: boolean): void {
-  if (dead && socket.terminate) return socket.terminate();
-  socket.close(code);
-  if (!socket.terminate) return;
-  const timer = setTimeout(() => socket.terminate?.(), closeMsMax);
-  socket.onclose = () => clearTimeout(timer);
+function shut(socket: WebSocketLike, code: number, dead: boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      socket.terminate?.();
+      resolve();
+    }, closeMsMax);
+    socket.onclose = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    if (dead && socket.terminate) socket.terminate();
+    else socket.close(code);
+  });
 }
 
 async function loadWs(): Promise<WebSocketClass> {

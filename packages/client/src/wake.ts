@@ -1,5 +1,8 @@
+/** The page is hidden, is seen again, or something else tells that now is a time to look whether the connection lives. */
+export type Wake = "hide" | "show" | "wake";
+
 /** Calls back when the machine may have slept or the network may have changed; answers what ends that. */
-export type WatchWake = (callback: () => void) => () => void;
+export type WatchWake = (callback: (what: Wake) => void) => () => void;
 
 interface Target {
   addEventListener(name: string, listener: () => void): void;
@@ -10,7 +13,7 @@ interface Page extends Target {
   readonly visibilityState: string;
 }
 
-/** Watches the page, if there is one. */
+/** Watches the page, if there is one: `visibilitychange`, `pageshow` and `online`. */
 export const watchPage: WatchWake = (callback) => {
   const { document, window } = globalThis as { readonly document?: Page; readonly window?: Partial<Target> };
   const ends: (() => void)[] = [];
@@ -20,13 +23,13 @@ export const watchPage: WatchWake = (callback) => {
   };
   if (document?.addEventListener) {
     listen(document, "visibilitychange", () => {
-      if (document.visibilityState === "visible") callback();
+      callback(document.visibilityState === "hidden" ? "hide" : "show");
     });
   }
   // React Native has a window without events.
   if (window?.addEventListener && window.removeEventListener) {
-    listen(window as Target, "online", callback);
-    listen(window as Target, "pageshow", callback);
+    listen(window as Target, "online", () => callback("wake"));
+    listen(window as Target, "pageshow", () => callback("wake"));
   }
   return () => {
     for (const end of ends) end();

@@ -69,5 +69,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 
 /** How many bytes a text takes on the wire. */
 export function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
+  return encoder.encode(text).length;
 }
+
+const encoder: TextEncoder = /* @__PURE__ */ new TextEncoder();

@@ -73,7 +73,7 @@ test("trap_g_calls_in_flight_reject_when_the_socket_closes", async () => {
   const socket = await world.online();
   const call = world.client.command("echo");
   socket.close(1006);
-  expect(await outcome(call)).toMatchObject({ code: "disconnected" });
+  expect(await outcome(call)).toMatchObject({ code: "disconnected", sent: true, retryable: true });
 });
 
 test("a command that gets no answer times out in the origin's words", async () => {
@@ -88,6 +88,7 @@ test("a command that gets no answer times out in the origin's words", async () =
     message: "Command timed out after 250ms.",
     code: "ETIMEOUT",
     name: "TimeoutError",
+    sent: true,
   });
 });
 
@@ -128,7 +129,7 @@ test("an offline command expires, and is not sent after that", async () => {
   const call = world.client.command("a", null, 50);
   call.catch(() => {});
   await world.clock.advance(50);
-  expect(await outcome(call)).toMatchObject({ code: "ETIMEOUT" });
+  expect(await outcome(call)).toMatchObject({ code: "ETIMEOUT", sent: false });
   const socket = await world.again();
   expect(socket.sent).toHaveLength(1);
 });
@@ -149,7 +150,7 @@ test("the offline queue is bounded by count and by bytes", async () => {
 test("a command that must not wait rejects at once", async () => {
   const world = new World();
   const call = world.client.command("a", null, { offline: "fail" });
-  expect(await outcome(call)).toMatchObject({ code: "offline" });
+  expect(await outcome(call)).toMatchObject({ code: "disconnected", sent: false, retryable: true });
   expect(world.sockets).toHaveLength(0);
 });
 
@@ -160,16 +161,26 @@ test("an aborted command rejects, and its late answer harms nobody", async () =>
   const remove = vi.spyOn(stop.signal, "removeEventListener");
   const call = world.client.command("a", null, { signal: stop.signal });
   const { id } = socket.next();
-  stop.abort("enough");
-  expect(await outcome(call)).toMatchObject({ code: "aborted", name: "AbortError", details: "enough" });
+  stop.abort();
+  expect(await outcome(call)).toMatchObject({ code: "cancelled", name: "AbortError", sent: true });
   expect(remove).toHaveBeenCalled();
   const other = world.client.command("b");
   socket.say({ id, command: "a", payload: "late" });
   socket.answer("own");
   expect(await other).toBe("own");
   const early = world.client.command("c", null, { signal: stop.signal });
-  expect(await outcome(early)).toMatchObject({ code: "aborted" });
+  expect(await outcome(early)).toMatchObject({ code: "cancelled", sent: false });
   expect(() => socket.next()).toThrow();
+});
+
+test("an aborted command rejects with the reason that abort was given", async () => {
+  const world = new World();
+  await world.online();
+  const stop = new AbortController();
+  const call = world.client.command("a", null, { signal: stop.signal });
+  const reason = new Error("the user went elsewhere");
+  stop.abort(reason);
+  expect(await outcome(call)).toBe(reason);
 });
 
 test("what is no JSON or too large is refused here and costs no connection", async () => {
@@ -234,4 +245,88 @@ test("names such as __proto__ are names", async () => {
     { roomName: "constructor" },
     { roomName: "toString" },
   ]);
+});
+
+test("a message is refused by its exact length, whether there is a connection or not", async () => {
+  const world = new World();
+  const socket = await world.online();
+  const envelope = '{"id":65535,"command":"a","payload":""}'.length;
+  const fits = world.client.command("a", "x".repeat(262_144 - envelope));
+  expect(socket.answer(1)).toMatchObject({ command: "a" });
+  expect(await fits).toBe(1);
+  const large = "x".repeat(262_145 - envelope);
+  expect(await outcome(world.client.command("a", large))).toMatchObject({ code: "too_large", sent: false });
+  socket.close(1006);
+  expect(await outcome(world.client.command("a", large))).toMatchObject({ code: "too_large", sent: false });
+});
+
+test("no more commands are sent than the server lets wait, and the rest follow in order", async () => {
+  const world = new World();
+  (await world.online()).close(1006);
+  const order: unknown[] = [];
+  const give = (from: number, to: number): void => {
+    for (let i = from; i < to; i += 1) world.client.command("echo", i).then((value) => order.push(value));
+  };
+  give(0, 1_000);
+  const socket = await world.again();
+  give(1_000, 2_000);
+  // 32 run and 1,024 wait there; the others wait here.
+  expect(socket.sent.length - socket.read).toBe(32 + 1_024);
+  for (let i = 0; i < 2_000; i += 1) {
+    expect(socket.sent.length - socket.read).toBeLessThanOrEqual(32 + 1_024);
+    const { id, payload } = socket.next();
+    expect(payload).toBe(i);
+    socket.say({ id, command: "echo", payload });
+  }
+  await settle();
+  expect(order).toEqual(Array.from({ length: 2_000 }, (_, i) => i));
+});
+
+test("no more bytes are sent than the server lets wait", async () => {
+  const world = new World();
+  const socket = await world.online();
+  for (let i = 0; i < 40; i += 1) void world.client.command("echo", "x".repeat(10_000));
+  expect(socket.sent.length - socket.read).toBe(32);
+  for (let i = 0; i < 40; i += 1) socket.answer(null);
+  expect(() => socket.next()).toThrow();
+});
+
+test("a command that timed out still counts as one the server works on", async () => {
+  const limits = { messageBytes: 262_144, inFlight: 1, waiting: 0 };
+  const world = new World();
+  world.client.connect();
+  await settle();
+  world.socket.open();
+  world.socket.say({ id: world.socket.next().id, command: "mesh/hello", payload: { limits } });
+  const slow = world.client.command("slow", null, 100);
+  slow.catch(() => {});
+  const next = world.client.command("next");
+  const { id } = world.socket.next();
+  await world.clock.advance(100);
+  expect(await outcome(slow)).toMatchObject({ code: "ETIMEOUT" });
+  expect(() => world.socket.next()).toThrow();
+  world.socket.say({ id, command: "slow", payload: "late" });
+  expect(world.socket.answer(1)).toMatchObject({ command: "next" });
+  expect(await next).toBe(1);
+});
+
+test("nothing that comes over the wire changes Object.prototype", async () => {
+  const before = Object.getOwnPropertyNames(Object.prototype);
+  const world = new World();
+  const socket = await world.online();
+  const evil = '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}';
+  for (const name of ["__proto__", "constructor", "toString"]) {
+    const room = world.client.joinRoom(name);
+    const { id } = socket.next();
+    socket.say(
+      `{"id":${id},"command":"mesh/join-room","payload":${evil},"__proto__":{"error":{"code":"x"}}}`,
+    );
+    expect(await room).toMatchObject({ present: [], count: 0 });
+    socket.say(`{"command":"${name}","payload":${evil}}`);
+    const metadata = world.client.getRoomMetadata(name);
+    socket.say(`{"id":${socket.next().id},"command":"m","error":${evil}}`);
+    expect(await metadata).toBeNull();
+  }
+  expect(Object.getOwnPropertyNames(Object.prototype)).toEqual(before);
+  expect(({} as { polluted?: number }).polluted).toBeUndefined();
 });

@@ -60,6 +60,9 @@ test("a wake leaves a living connection alone", async () => {
   await world.clock.advance(1_000);
   socket.next();
   socket.say({ id: 1, command: "mesh/noop", payload: true });
+  world.wake();
+  await world.clock.advance(1_000);
+  socket.answer(true);
   await world.clock.advance(5_000);
   expect([world.client.status, world.sockets.length]).toEqual([Status.ONLINE, 1]);
 });
@@ -213,21 +216,18 @@ test("a page that is seen again, is shown again or is online again wakes the cli
   const frame = new EventTarget();
   vi.stubGlobal("document", page);
   vi.stubGlobal("window", frame);
-  let woken = 0;
-  const end = watchPage(() => {
-    woken += 1;
-  });
+  const heard: string[] = [];
+  const end = watchPage((what) => heard.push(what));
   page.dispatchEvent(new Event("visibilitychange"));
-  expect(woken).toBe(0);
   page.visibilityState = "visible";
   page.dispatchEvent(new Event("visibilitychange"));
   frame.dispatchEvent(new Event("online"));
   frame.dispatchEvent(new Event("pageshow"));
-  expect(woken).toBe(3);
+  expect(heard).toEqual(["hide", "show", "wake", "wake"]);
   end();
   page.dispatchEvent(new Event("visibilitychange"));
   frame.dispatchEvent(new Event("online"));
-  expect(woken).toBe(3);
+  expect(heard).toHaveLength(4);
 });
 
 test("a listener that connects again when the client gives up gets an attempt of its own", async () => {
@@ -242,4 +242,106 @@ test("a listener that connects again when the client gives up gets an attempt of
   world.socket.hello();
   await Promise.all(connected);
   expect([connected.length, world.client.status]).toEqual([1, Status.ONLINE]);
+});
+
+test("what was read before the machine slept is no answer to the question whether the connection lives", async () => {
+  const world = new World();
+  const socket = await world.online();
+  world.wake();
+  socket.say({ command: "ping", payload: {} });
+  socket.say({ command: "news", payload: 1 });
+  await world.clock.advance(2_000);
+  expect(socket.hungup).toEqual({ code: 4001, dead: true });
+  expect(world.sockets).toHaveLength(2);
+});
+
+test("p4c_a_hidden_page_makes_no_attempt_and_is_online_one_round_trip_after_it_is_seen", async () => {
+  const reasons: string[] = [];
+  const world = new World({ auth: ({ reason }) => void reasons.push(reason), maxReconnectAttempts: 3 });
+  const socket = await world.online();
+  world.wake("hide");
+  socket.close(1006);
+  // The network comes and goes, and still nobody looks.
+  world.wake();
+  await world.clock.advance(3_600_000);
+  expect([world.sockets.length, world.client.status]).toEqual([1, Status.RECONNECTING]);
+  expect([world.clock.timers, world.client.retryMs]).toEqual([0, undefined]);
+  world.wake("show");
+  await settle();
+  world.socket.hello();
+  expect([world.sockets.length, world.client.status]).toEqual([2, Status.ONLINE]);
+  expect(reasons).toEqual(["initial", "wake"]);
+});
+
+test("a hidden page keeps a living connection, and connects when the application asks for it", async () => {
+  const world = new World();
+  const connected = world.client.connect();
+  world.wake("hide");
+  await settle();
+  world.socket.hello();
+  await connected;
+  await world.clock.advance(10_000);
+  expect(world.client.status).toBe(Status.ONLINE);
+  world.socket.close(1006);
+  const again = world.client.connect();
+  await settle();
+  world.socket.hello();
+  await again;
+  expect(world.client.status).toBe(Status.ONLINE);
+});
+
+test("a wake begins the back-off anew", async () => {
+  const world = new World();
+  (await world.online()).close(1006);
+  for (let i = 0; i < 4; i += 1) {
+    await world.clock.advance(30_000);
+    if (world.socket.state === "connecting") world.socket.close(1006);
+  }
+  expect(world.client.retryMs).toBeGreaterThan(5_000);
+  await world.clock.advance(1_000);
+  world.wake();
+  await settle();
+  world.socket.close(1006);
+  expect(world.client.retryMs).toBe(1_000);
+});
+
+test("what a listener throws goes to the platform where nobody listens to errors", async () => {
+  const world = new World();
+  const boom = new Error("boom");
+  const fail = (): void => {
+    throw boom;
+  };
+  world.client.onPush("x", fail).call(undefined);
+  world.client.onConnect(fail);
+  await world.online();
+  expect(world.reported).toEqual([boom]);
+  world.client.on("error", fail);
+  world.client.onPush("x", fail);
+  world.socket.say({ command: "x", payload: 1 });
+  expect(world.reported).toEqual([boom, boom]);
+  expect(world.client.status).toBe(Status.ONLINE);
+});
+
+test("the server's time is told from the answer to the hello", async () => {
+  const world = new World();
+  expect(world.client.serverTime).toBeUndefined();
+  const connected = world.client.connect();
+  await settle();
+  world.socket.open();
+  await world.clock.advance(100);
+  const { id } = world.socket.next();
+  world.socket.say({ id, command: "mesh/hello", payload: { serverTime: 1_795_493_552_000 } });
+  await connected;
+  expect(world.client.serverTime).toBe(1_795_493_552_050);
+  await world.clock.advance(1_000);
+  expect(world.client.serverTime).toBe(1_795_493_553_050);
+});
+
+test("a listener that closes the client while an attempt begins leaves nothing behind", async () => {
+  const auth = vi.fn(() => "token");
+  const world = new World({ auth });
+  world.client.on("status", () => void world.client.close());
+  expect(await outcome(world.client.connect())).toMatchObject({ code: "closed" });
+  expect([world.watched, world.clock.timers, world.sockets.length]).toEqual([0, 0, 0]);
+  expect(auth).not.toHaveBeenCalled();
 });

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { MeshClient } from "../src/index.js";
+import { MeshClient, Status } from "../src/index.js";
 import { outcome } from "./world.js";
 
 const opened: WebSocketServer[] = [];
@@ -49,7 +49,7 @@ test("a real socket offers the subprotocol and carries commands and pushes", asy
   expect(await client.command("echo", { text: "é" })).toEqual({ text: "é" });
   const [socket] = opened[0]?.clients ?? [];
   const closed = new Promise((resolve) => socket?.once("close", resolve));
-  client.close();
+  await client.close();
   expect(await closed).toBe(1000);
 });
 
@@ -77,8 +77,9 @@ test("a real close code reaches the application", async () => {
 test("nobody listening is a connection error", async () => {
   const client = new MeshClient("ws://127.0.0.1:1", { shouldReconnect: false });
   await expect(client.connect()).rejects.toMatchObject({ code: "ECONNECTION" });
-  const odd = new MeshClient("no address", { shouldReconnect: false });
-  await expect(odd.connect()).rejects.toMatchObject({ code: "ECONNECTION" });
+  const odd = new MeshClient("no address");
+  await expect(odd.connect()).rejects.toMatchObject({ code: "ECONNECTION", retryable: false });
+  expect(odd.status).toBe(Status.OFFLINE);
 });
 
 test("close during the dial of a real socket opens none", async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { backoffMs } from "../src/backoff.js";
 import { closeClass } from "../src/closes.js";
-import { Status } from "../src/index.js";
+import { CodeError, Status } from "../src/index.js";
 import { outcome, settle, World } from "./world.js";
 
 const joined = { success: true, present: ["conn-1"], count: 1, truncated: false };
@@ -39,7 +39,7 @@ test("a room that refuses to be joined again is forgotten, and does not keep the
   await settle();
   first.close(1006);
   const socket = await world.again();
-  world.client.on("error", ({ code }) => codes.push(code));
+  world.client.on("error", ({ code, details }) => codes.push(code, JSON.stringify(details)));
   const { id } = socket.next();
   socket.say({
     id,
@@ -47,7 +47,7 @@ test("a room that refuses to be joined again is forgotten, and does not keep the
     error: { code: "forbidden", message: "no", retryable: false },
   });
   expect(world.client.status).toBe(Status.ONLINE);
-  expect(codes).toEqual(["forbidden"]);
+  expect(codes).toEqual(["forbidden", '{"roomName":"a"}']);
   socket.close(1006);
   await world.again();
   expect(world.socket.sent).toHaveLength(1);
@@ -233,4 +233,67 @@ test("close codes are classed by the table, then by their band", () => {
   for (const code of retry) expect([code, closeClass(code)]).toEqual([code, "retry"]);
   for (const code of giveUp) expect([code, closeClass(code)]).toEqual([code, "give_up"]);
   for (const code of [4100, 4101, 4199]) expect([code, closeClass(code)]).toEqual([code, "refresh"]);
+});
+
+test("p3c_a_token_that_lives_for_5_s_is_renewed_for_ever", async () => {
+  const reasons: string[] = [];
+  const world = new World({ auth: ({ reason }) => void reasons.push(reason) });
+  await world.online();
+  for (let i = 0; i < 20; i += 1) {
+    await world.clock.advance(5_000);
+    world.socket.close(4100, "token_expired");
+    await world.again();
+    expect(world.client.status).toBe(Status.ONLINE);
+  }
+  expect(reasons).toEqual(["initial", ...Array.from({ length: 20 }, () => "expired")]);
+});
+
+test("trap_u_a_server_that_takes_every_credential_and_then_calls_it_expired_is_dialled_ever_more_slowly", async () => {
+  const world = new World();
+  await world.online();
+  const from = world.clock.now();
+  for (let i = 0; i < 10; i += 1) {
+    world.socket.close(4100, "token_expired");
+    await world.again();
+  }
+  expect(world.clock.now() - from).toBeGreaterThan(60_000);
+});
+
+test("after the last attempt a command connects first, as the first one did", async () => {
+  const world = new World({ maxReconnectAttempts: 0 });
+  (await world.online()).close(1006);
+  expect([world.client.status, world.client.reason?.code]).toEqual([Status.OFFLINE, "ECONNECTION"]);
+  const call = world.client.command("echo");
+  await settle();
+  world.socket.hello();
+  world.socket.answer(1);
+  expect(await call).toBe(1);
+  expect(world.client.reason).toBeUndefined();
+});
+
+test("what can never be dialled is dialled once", async () => {
+  const world = new World();
+  const connected = world.client.connect();
+  await settle();
+  world.socket.state = "closed";
+  world.socket.events.undialable("no address");
+  expect(await outcome(connected)).toMatchObject({
+    code: "ECONNECTION",
+    message: "no address",
+    retryable: false,
+  });
+  await world.clock.advance(600_000);
+  expect([world.sockets.length, world.client.status, world.clock.timers]).toEqual([1, Status.OFFLINE, 0]);
+});
+
+test("an auth that says that there is nobody ends all attempts", async () => {
+  const gone = new CodeError("signed out", "signed_out");
+  const world = new World({
+    auth: () => {
+      throw gone;
+    },
+  });
+  expect(await outcome(world.client.connect())).toBe(gone);
+  await world.clock.advance(600_000);
+  expect([world.sockets.length, world.client.status]).toEqual([0, Status.OFFLINE]);
 });

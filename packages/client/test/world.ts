@@ -1,6 +1,7 @@
 import type { Clock } from "../src/clock.js";
 import { MeshClient, type MeshClientOptions } from "../src/index.js";
 import type { Socket, SocketEvents } from "../src/socket.js";
+import type { Wake } from "../src/wake.js";
 
 /** A clock that stands still until it is moved. */
 export class FakeClock implements Clock {
@@ -63,9 +64,10 @@ export class FakeSocket implements Socket {
     if (this.state === "open") this.sent.push(JSON.parse(text));
   }
 
-  hangup(code: number, dead: boolean): void {
+  hangup(code: number, dead: boolean): Promise<void> {
     this.state = "closed";
     this.hungup = { code, dead };
+    return Promise.resolve();
   }
 
   open(): void {
@@ -116,7 +118,9 @@ export class World {
   /** What the jitter draws. */
   random = 0.5;
   watched = 0;
-  wake: () => void = () => {};
+  wake: (what?: Wake) => void = () => {};
+  /** What listeners threw while nobody listened to `error`. */
+  readonly reported: unknown[] = [];
 
   constructor(options: MeshClientOptions = {}, url = "ws://test") {
     this.client = new MeshClient(url, {
@@ -124,6 +128,7 @@ export class World {
       environment: {
         clock: this.clock,
         random: () => this.random,
+        report: (error) => this.reported.push(error),
         openSocket: (_url, _protocol, events) => {
           const open = this.sockets.filter((socket) => socket.state !== "closed");
           if (open.length > 0) throw new Error("two sockets at once");
@@ -133,7 +138,7 @@ export class World {
         },
         watchWake: (callback) => {
           this.watched += 1;
-          this.wake = callback;
+          this.wake = (what = "wake") => callback(what);
           return () => {
             this.watched -= 1;
           };
