@@ -90,7 +90,7 @@ struct Rename {
 pub(crate) async fn run(addr: SocketAddr) -> anyhow::Result<()> {
     let listener = TcpListener::bind(addr)
         .await
-        .with_context(|| format!("cannot listen on {addr}, choose another address with --addr"))?;
+        .with_context(|| format!("cannot listen on {addr} (--addr takes another address)"))?;
     let addr = listener.local_addr()?;
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mesh = mesh().await?;

@@ -3,7 +3,9 @@
 mod demo;
 mod page;
 
+use std::io::Write;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -36,7 +38,18 @@ struct DemoArgs {
     addr: SocketAddr,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One sentence for somebody at a terminal; if even that can't be written, the code still says it.
+            let _ = writeln!(std::io::stderr(), "mesh: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::builder()
         .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
