@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn words_are_found_outside_tests() {
-        let text = "    todo!();\n// dbg!\n#[cfg(test)]\nmod tests { dbg!(1); }";
-        assert_eq!(check(&[file("a/src/lib.rs", text)]), ["a/src/lib.rs:1: todo!"]);
+        let text = "#[cfg(test)]\nuse a;\ntodo!();\n// dbg!\n#[cfg(test)]\nmod tests { dbg!(1); }";
+        assert_eq!(check(&[file("a/src/lib.rs", text)]), ["a/src/lib.rs:3: todo!"]);
         assert_eq!(check(&[file("a/tests/b.rs", "dbg!(1);\n#[ignore]\nfn a() {}")]).len(), 1);
     }
 

@@ -24,11 +24,12 @@ impl File {
         self.path.split('/').any(|part| matches!(part, "tests" | "test" | "tests.rs"))
     }
 
-    /// The lines of Rust that are neither comments nor tests, with their numbers.
+    /// The lines of Rust that are neither comments nor tests, with their numbers. Tests are taken to come last.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self.text.lines().enumerate();
-        let lines = lines.take_while(|(_, line)| !self.is_test() && *line != "#[cfg(test)]");
-        lines.filter(|(_, line)| !line.trim_start().starts_with("//")).map(|(at, line)| (at + 1, line))
+        let tests = self.text.find("#[cfg(test)]\nmod ").unwrap_or(self.text.len());
+        let code = if self.is_test() { "" } else { &self.text[..tests] };
+        let lines = code.lines().enumerate().map(|(at, line)| (at + 1, line));
+        lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 }
 
