@@ -17,7 +17,8 @@ pub type Done<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 /// What instances share.
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Begin a life of an instance. What it subscribes to arrives in `inbox`, which the backend closes when the link
-    /// is dropped.
+    /// is dropped. Dropping it is like dying: subscriptions end, and what it put in rosters becomes orphans once its
+    /// lease runs out. Fails with `Fenced` if this incarnation was declared dead.
     fn attach(&self, me: Incarnation, lease: Duration, inbox: Inbox) -> Done<'_, Arc<dyn Link>>;
 }
 
@@ -35,16 +36,18 @@ pub trait Link: fmt::Debug + Send + Sync + 'static {
     /// Tell every instance that is subscribed.
     fn publish(&self, announce: Announce) -> Done<'_, ()>;
 
-    // -- Logs: a bounded tail of entries. Minting the position, keeping and announcing are one step.
+    // -- Logs: a bounded tail of entries. Minting the position, keeping and announcing are one step. An announcement
+    // -- that has arrived can be read, here and in cells and rosters.
 
     /// Append an entry and announce it on the topic of the same key.
     fn append<'a>(&'a self, log: &'a Key, entry: Entry, keep: Keep) -> Done<'a, Position>;
     /// Read a part of the tail, oldest first.
     fn read<'a>(&'a self, log: &'a Key, read: LogRead) -> Done<'a, LogPage>;
 
-    // -- Cells: one value and its version. Comparing, storing, keeping and announcing k entries are one step.
+    // -- Cells: one value and its version. Comparing, storing, keeping and announcing k entries are one step. The log
+    // -- of a cell is appended to by `write` alone, so that versions are its offsets.
 
-    /// The value now, if there ever was one.
+    /// What is there now, `None` if nothing was ever written.
     fn load<'a>(&'a self, cell: &'a Key) -> Done<'a, Option<CellValue>>;
     /// Store a value over the version expected, which k entries led to; the version grows by k.
     fn write<'a>(&'a self, cell: &'a Key, write: Write) -> Done<'a, Written>;
@@ -67,7 +70,8 @@ pub trait Link: fmt::Debug + Send + Sync + 'static {
         value: Option<Bytes>,
         announce: Option<Announce>,
     ) -> Done<'a, Entered>;
-    /// Take a connection out, whoever put it there; then announce, if it was in.
+    /// Take a connection out, whoever put it there; then announce, if it was in. Unlike those of logs and cells,
+    /// announcements of rosters go where they say and bear no position.
     fn leave<'a>(&'a self, roster: &'a Key, who: ConnId, announce: Option<Announce>) -> Done<'a, Left>;
     /// Who is in, in order of entering, after the entry at offset `after` (0: from the first).
     fn roll<'a>(&'a self, roster: &'a Key, after: u64, limit: usize) -> Done<'a, Roll>;
@@ -87,7 +91,8 @@ pub trait Link: fmt::Debug + Send + Sync + 'static {
 
     /// Renew this incarnation's lease. Fails with `Fenced` once it was declared dead.
     fn beat(&self) -> Done<'_, Beat>;
-    /// Entries of incarnations whose lease has run out, at most `limit`. Whoever asks declares these incarnations dead.
+    /// Entries of the dead, at most `limit`; the same ones until somebody takes them out or over. Whoever asks declares
+    /// everybody dead whose lease has run out, but itself: what asks is alive.
     fn orphans(&self, limit: usize) -> Done<'_, Vec<Orphan>>;
 }
 
@@ -102,7 +107,9 @@ pub struct Entry {
     pub announce: Option<Announce>,
 }
 
-/// How much of a log is kept. What is over any bound goes, oldest first.
+/// How much of a log is kept. What is over any bound goes, oldest first. Readable is exactly what is within the bounds
+/// of the last append, however the store trims; by age also while nothing is appended. A log of which everything went
+/// keeps its epoch and its newest offset for at least seven days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
     /// Entries.
@@ -121,9 +128,10 @@ pub enum LogRead {
         /// Entries at most.
         limit: usize,
     },
-    /// The oldest `limit` after a position.
+    /// The oldest `limit` after a position. If the position is not of this life the page is empty; in any case of doubt
+    /// it says [`lost`](LogPage::lost).
     After {
-        /// From the entry behind this one. Its epoch must be the log's, else the page is empty and says `lost`.
+        /// From the entry behind this one; offset 0, with any tag, is the beginning.
         position: Position,
         /// Entries at most.
         limit: usize,
@@ -159,8 +167,9 @@ pub struct LogPage {
     pub oldest: u64,
     /// What was asked for.
     pub entries: Vec<Logged>,
-    /// For [`LogRead::After`]: the position is not in this log's life any more (another epoch, another tag at its
-    /// offset, or an offset that was never minted), or entries right behind it are no longer kept.
+    /// For [`LogRead::After`]: the position is not of this log's life (another epoch or none, another tag at its offset
+    /// as far as that is kept or the newest, or an offset that was never minted), or entries right behind it are no
+    /// longer kept.
     pub lost: bool,
 }
 
@@ -169,7 +178,7 @@ pub struct LogPage {
 pub struct CellValue {
     /// The version is its offset. It never goes back, also over removal and re-creation.
     pub position: Position,
-    /// `None` after a removal.
+    /// `None` after a removal, which is remembered for at least seven days.
     pub value: Option<Bytes>,
 }
 
@@ -209,7 +218,7 @@ pub enum Written {
 pub struct Member {
     /// Who.
     pub who: ConnId,
-    /// When it entered, relative to the others: grows by one per entry of the roster's life.
+    /// When it entered, relative to the others in this roster: grows with each that enters while anybody is in.
     pub offset: u64,
     /// Which incarnation put it there.
     pub owner: Incarnation,

@@ -13,7 +13,7 @@ use crate::Key;
 pub enum Wire {
     /// Complete.
     Final(Bytes),
-    /// The store puts `"epoch":"<16 hex>","offset":<digits>` between the two.
+    /// The store puts `"epoch":"<16 hex>","offset":<digits>` between the two; nothing, where there is no position.
     Seam {
         /// What comes before the position.
         before: Bytes,
@@ -94,9 +94,9 @@ pub struct Arrival {
     pub topic: Key,
     /// Who published it.
     pub from: Incarnation,
-    /// How manieth publication of `from` on this topic it is, from 1: a gap is a loss.
+    /// How manieth publication of `from` on this topic it is, counted while anybody is subscribed: a gap is a loss.
     pub n: u64,
-    /// Its place in the topic's log, cell or roster, where it has one.
+    /// Its place in the topic's log or cell, where it has one.
     pub position: Option<Position>,
     /// For whom.
     pub audience: Audience,

@@ -189,3 +189,33 @@ macro_rules! conformance_cases {
         })+
     };
 }
+
+#[cfg(test)]
+mod tests {
+    /// A case that is written and not listed would never run.
+    #[test]
+    fn every_case_is_listed() {
+        let list = include_str!("mod.rs").split("conformance_cases! { $world;").nth(1).unwrap();
+        let list = list.split("};").next().unwrap();
+        let listed: Vec<_> = list.split_whitespace().map(|word| word.trim_matches([';', '}'])).collect();
+        for (group, text) in [
+            ("topics", include_str!("topics.rs")),
+            ("names", include_str!("names.rs")),
+            ("logs", include_str!("logs.rs")),
+            ("cells", include_str!("cells.rs")),
+            ("queues", include_str!("queues.rs")),
+            ("rosters", include_str!("rosters.rs")),
+            ("leases", include_str!("leases.rs")),
+            ("continuity", include_str!("continuity.rs")),
+            ("faults", include_str!("faults.rs")),
+            ("random", include_str!("random.rs")),
+        ] {
+            let cases: Vec<_> =
+                text.split("\npub async fn ").skip(1).filter_map(|f| f.split('(').next()).collect();
+            assert!(!cases.is_empty());
+            for case in cases {
+                assert!(listed.contains(&case), "{group}::{case} is not in the list of conformance!");
+            }
+        }
+    }
+}

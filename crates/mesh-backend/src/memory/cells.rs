@@ -84,4 +84,9 @@ impl Cells {
     pub(super) fn forget(&mut self, key: &Key) {
         self.cells.remove(key);
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.cells.len()
+    }
 }

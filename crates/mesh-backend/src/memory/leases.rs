@@ -102,4 +102,9 @@ impl Leases {
             }
         }
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.alive.len() + self.dead.len()
+    }
 }

@@ -90,6 +90,17 @@ impl Logs {
     pub(super) fn forget(&mut self, key: &Key) {
         self.logs.remove(key);
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.logs.len()
+    }
+
+    /// How many entries are held.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.logs.values().map(|log| log.entries.len()).sum()
+    }
 }
 
 impl Log {

@@ -137,4 +137,9 @@ impl Rosters {
         };
         orphans.take(limit).map(orphan).collect()
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.rosters.len() + self.seats.len() + self.offsets.len()
+    }
 }

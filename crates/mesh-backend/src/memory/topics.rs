@@ -72,6 +72,11 @@ impl Topics {
             inbox.push(arrival.clone());
         }
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 fn join(wire: Wire, position: Option<Position>) -> Bytes {

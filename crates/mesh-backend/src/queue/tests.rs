@@ -268,3 +268,24 @@ async fn a_fenced_link_fails_everybody_in_line() {
         assert_eq!(failed, Err(BackendError::Fenced));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_dies_takes_its_line_along_and_the_next_edit_begins_a_new_one() {
+    let cell = cell().await;
+    cell.faults.delay(Duration::from_secs(1)..Duration::from_secs(1));
+    // The runtime that the worker lives in ends while somebody outside waits.
+    let (queue, key) = (cell.queue.clone(), cell.key.clone());
+    let waiting = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let mut waiting = Box::pin(queue.edit(key, KEEP, increment));
+        runtime.block_on(async {
+            assert!(timeout(Duration::from_millis(10), &mut waiting).await.is_err());
+        });
+        drop(runtime);
+        futures_util::FutureExt::now_or_never(waiting)
+    });
+    let settled = waiting.join().unwrap();
+    assert!(matches!(settled, Some(Err(BackendError::Unavailable(_)))));
+    assert_eq!(cell.queue.lines(), 0);
+    cell.edit(increment).await.unwrap();
+}
