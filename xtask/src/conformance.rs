@@ -1,7 +1,7 @@
 //! The RFC 6455 cases of kosoku (Autobahn's, without compression) against the echo example of mesh-ws.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -9,24 +9,27 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
+use crate::process::{self, DEADLINE};
 use crate::setup::TOOLS;
 
 const CASES: usize = 301;
 const REPORT: &str = "target/conformance";
+
+/// It takes four seconds where no case hangs.
+const RUN_MAX: Duration = Duration::from_secs(4 * 60);
 
 /// Ends the server with the step, however it goes.
 struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        process::kill(&mut self.0);
     }
 }
 
 pub fn conformance() -> anyhow::Result<()> {
     let build = ["build", "--profile", "fast", "-p", "mesh-ws", "--example", "echo"];
-    ensure!(Command::new("cargo").args(build).status()?.success(), "the echo example does not build");
+    process::show(Command::new("cargo").args(build), DEADLINE).context("the echo example does not build")?;
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let port = free_port().context("no free port from 9100 to 9999")?;
     let echo = Path::new(&target).join("fast/examples/echo");
@@ -38,13 +41,16 @@ pub fn conformance() -> anyhow::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
     }
-    let status = Command::new("python3")
+    let mut kosoku = Command::new("python3");
+    kosoku
         .arg(Path::new(TOOLS).join("bin/kosoku"))
         .args(["-x", "12.*", "-x", "13.*", "-p", "4", "-o", REPORT])
         .arg(format!("127.0.0.1:{port}"))
-        .env("PYTHONPATH", TOOLS)
-        .status()?;
-    println!("kosoku: {status}");
+        .env("PYTHONPATH", TOOLS);
+    // It fails where a case does; which, and whether one passed only just, is in the report.
+    if let Err(error) = process::show(&mut kosoku, RUN_MAX) {
+        println!("{error:#}");
+    }
     let index = std::fs::read(Path::new(REPORT).join("index.json")).context("kosoku left no index.json")?;
     judge(&serde_json::from_slice(&index)?)
 }
@@ -53,18 +59,17 @@ fn free_port() -> Option<u16> {
     (9100..10000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
 }
 
-#[expect(clippy::disallowed_methods, reason = "waits for another process")]
 fn wait_until_it_listens(server: &mut Server, port: u16) -> anyhow::Result<()> {
-    for _ in 0..100 {
-        if let Some(status) = server.0.try_wait()? {
-            bail!("the echo example ended by itself: {status}");
-        }
-        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(50));
+    let mut ended = None;
+    let listens = process::wait_until(Duration::from_secs(10), || {
+        ended = server.0.try_wait().ok().flatten();
+        ended.is_some() || TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    if let Some(status) = ended {
+        bail!("the echo example ended by itself: {status}");
     }
-    bail!("the echo example does not listen on port {port}")
+    ensure!(listens, "the echo example does not listen on port {port}");
+    Ok(())
 }
 
 /// Every case has to be there, and to behave and to close as it should.

@@ -1,15 +1,19 @@
 //! `cargo xtask test`: everything the project checks of itself, one step after the other, summed up at the end.
+//!
+//! A failed step stops nothing but the steps that stand on it, and no program runs for ever.
 
 mod conformance;
 mod count;
+mod process;
 mod setup;
 mod step;
 mod tidy;
+mod web;
 
 use std::path::Path;
-use std::process::ExitCode;
-use std::time::Instant;
+use std::process::{Command, ExitCode};
 
+use process::Stopwatch;
 use step::{STEPS, Step};
 
 fn main() -> ExitCode {
@@ -19,29 +23,45 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let wanted = std::env::args().nth(1).unwrap_or_default();
-    let steps: Vec<_> = STEPS.iter().filter(|step| wanted == "test" || wanted == step.group()).collect();
-    if steps.is_empty() && wanted != "setup" {
-        eprintln!("usage: cargo xtask test|setup, or the first word of a step's name:");
+    let is_all = matches!(wanted.as_str(), "test" | "ci");
+    let needs_tools = STEPS.iter().any(|step| step.group() == wanted && step.tools);
+    let is_wanted = |group| is_all || group == wanted || (group == "setup" && needs_tools);
+    let steps: Vec<_> = STEPS.iter().filter(|step| is_wanted(step.group())).collect();
+    if steps.is_empty() {
+        eprintln!("usage: cargo xtask test|ci, or the first word of a step's name:");
         STEPS.iter().for_each(|step| eprintln!("    {}", step.name));
         return ExitCode::from(2);
     }
-    if (wanted == "setup" || steps.iter().any(|step| step.tools))
-        && let Err(error) = setup::setup()
-    {
-        println!("setup: {error:#}\n0 passed, 1 failed");
-        return ExitCode::FAILURE;
+    if wanted == "ci" {
+        facts();
     }
-    if wanted == "setup" { ExitCode::SUCCESS } else { test(&steps) }
+    test(&steps)
 }
 
-#[expect(clippy::disallowed_methods, reason = "tells a person how long a step took")]
+/// What a reader of a log asks for first.
+fn facts() {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    println!("{} {}, {cores} cores", std::env::consts::OS, std::env::consts::ARCH);
+    for (program, argument) in
+        [("uname", "-r"), ("rustc", "-V"), ("python3", "-V"), ("node", "-v"), ("npm", "-v"), ("git", "-v")]
+    {
+        let answer = process::answer(Command::new(program).arg(argument));
+        println!("{program}: {}", answer.as_deref().unwrap_or("none"));
+    }
+}
+
 fn test(steps: &[&Step]) -> ExitCode {
     let (mut passed, mut failed) = (0, 0);
     let mut summary = Vec::new();
     let mut broken = Vec::new();
     for step in steps {
-        if !Path::new(step.needs).exists() {
-            summary.push(format!("{:<14} left out, there is no {}", step.name, step.needs));
+        let missing = match step {
+            _ if !Path::new(step.needs).exists() => Some(step.needs),
+            _ if step.browser && setup::chromium().is_none() => Some("Chromium"),
+            _ => None,
+        };
+        if let Some(missing) = missing {
+            summary.push(format!("{:<14} LEFT OUT, there is no {missing}", step.name));
             continue;
         }
         if broken.contains(&step.after) {
@@ -51,17 +71,20 @@ fn test(steps: &[&Step]) -> ExitCode {
             continue;
         }
         println!("\n== {}", step.name);
-        let started = Instant::now();
-        let (ok, counted) = step.run();
-        let tests = counted.unwrap_or(if ok { (1, 0) } else { (0, 1) });
-        passed += tests.0;
-        // A test run that broke off before it counted anything has failed all the same.
-        failed += if ok { tests.1 } else { tests.1.max(1) };
-        if !ok {
+        let watch = Stopwatch::start();
+        let counts = step.run();
+        passed += counts.0;
+        failed += counts.1;
+        if counts.1 > 0 {
             broken.push(step.name);
         }
-        let verdict = if ok { "ok" } else { "FAILED" };
-        summary.push(format!("{:<14} {verdict:<7} {:>6.1} s", step.name, started.elapsed().as_secs_f64()));
+        let verdict = if counts.1 == 0 { "ok" } else { "FAILED" };
+        let seconds = watch.elapsed().as_secs_f64();
+        println!("-- {}: {verdict}, {seconds:.1} s", step.name);
+        summary.push(format!(
+            "{:<14} {verdict:<7} {seconds:>7.1} s {:>6} passed {:>4} failed",
+            step.name, counts.0, counts.1
+        ));
     }
     println!("\n{}", summary.join("\n"));
     println!("{passed} passed, {failed} failed");

