@@ -1,128 +1,161 @@
-//! Length, dead files, and words that have no place in the repository.
+//! Files as files: none dead, none too long, none that knows the machine it was written on.
 
-use super::File;
+use super::Violation;
+use super::repo::{self, Repo};
+use super::rust::{self, Source};
 
-const MOST_LINES: usize = 500;
+const LINES_MAX: usize = 500;
 
-/// Not in code outside tests.
-const WORDS: &[&str] = &["todo!", "dbg!", "unbounded_channel"];
+/// The files that may be longer, each with the reason.
+const LONG: &[(&str, &str)] = &[];
 
-/// Where somebody's machine keeps things.
-const MACHINE: &[&str] = &["/root/", "/home/", "/work/", "/Users/"];
+/// Folders that are somebody's and not everybody's.
+const PRIVATE: &[&str] = &["/work/", "/root/", "/home/", "/Users/"];
 
-/// Folders whose files are each a crate of their own.
-const ROOTS: &[&str] = &["tests", "examples", "benches", "bin"];
+/// This file must name them.
+const MAY_NAME_PRIVATE: &str = "xtask/src/tidy/files.rs";
 
-pub fn check(files: &[File]) -> Vec<String> {
+pub(super) fn check(repo: &Repo) -> Vec<Violation> {
     let mut found = Vec::new();
-    // This very folder spells out what it looks for.
-    for file in files.iter().filter(|file| !file.path.starts_with("xtask/src/tidy/")) {
-        let path = &file.path;
-        let built = path.split('/').any(|part| part == "dist");
-        let lines = file.text.lines().count();
-        if (file.is("rs") || file.is("ts")) && !built && lines > MOST_LINES {
-            found.push(format!("{path}: {lines} lines, at most {MOST_LINES}"));
+    for source in repo.rust() {
+        if is_dead(repo, source) {
+            found.push(Violation::new(&source.path, 0, "no `mod` line names this file"));
         }
-        if file.is("rs") {
-            for (number, line) in file.code() {
-                let words = WORDS.iter().filter(|word| line.contains(*word));
-                found.extend(words.map(|word| format!("{path}:{number}: {word}")));
-            }
-            let ignored = |line: &str| line.trim_start().starts_with("#[ignore");
-            let ignored = file.text.lines().enumerate().filter(|(_, line)| ignored(line));
-            found.extend(ignored.map(|(at, _)| format!("{path}:{}: a test that nobody runs", at + 1)));
-            if is_dead(path, files) {
-                found.push(format!("{path}: no `mod` names it"));
-            }
-        }
-        for (at, line) in file.text.lines().enumerate() {
-            if MACHINE.iter().any(|folder| has_path(line, folder)) {
-                found.push(format!("{path}:{}: a path of one machine", at + 1));
-            }
-            if path.ends_with("package-lock.json") && line.trim_start().starts_with("\"resolved\": \"http") {
-                found.push(format!("{path}:{}: names a registry's host", at + 1));
-            }
-        }
+    }
+    for (path, text) in repo.files() {
+        too_long(path, text, &mut found);
+        private_paths(path, text, &mut found);
+        registries(path, text, &mut found);
     }
     found
 }
 
-/// Whether a line holds a path that begins with `folder`, rather than having it inside of a longer one.
-fn has_path(line: &str, folder: &str) -> bool {
-    line.match_indices(folder).any(|(at, _)| {
-        let before = line[..at].chars().next_back();
-        before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '/' | '.' | '_' | '-' | '}'))
-    })
-}
-
-/// Whether a Rust file is part of no crate.
-fn is_dead(path: &str, files: &[File]) -> bool {
-    let Some((mut folder, name)) = path.rsplit_once('/') else { return false };
-    let mut module = name.trim_end_matches(".rs");
-    if matches!(module, "lib" | "main" | "build") || ROOTS.contains(&last(folder)) {
+fn is_dead(repo: &Repo, source: &Source) -> bool {
+    let Some((_, inside)) = source.path.split_once("src/") else { return false };
+    if matches!(inside, "lib.rs" | "main.rs") || inside.starts_with("bin/") {
         return false;
     }
-    if module == "mod" {
-        (folder, module) = folder.rsplit_once('/').unwrap_or(("", folder));
-    }
-    let declares = |file: &File| {
-        file.text.lines().any(|line| {
-            let line = line.trim().trim_end_matches(';');
-            line.strip_suffix(module).is_some_and(|before| before == "mod " || before.ends_with(" mod "))
+    let module = source.path.trim_end_matches(".rs").trim_end_matches("/mod");
+    let (folder, name) = module.rsplit_once('/').unwrap_or(("", module));
+    let is_named = repo.rust().iter().any(|parent| {
+        let declares = || parent.code.lines().any(|line| rust::declared_module(line) == Some(name));
+        parent.folder().trim_end_matches('/') == folder && declares()
+    });
+    // `#[path = "…"] mod x;` and `include!`.
+    let file = source.path.rsplit('/').next().unwrap_or_default();
+    let is_included = || {
+        repo.rust().iter().any(|other| {
+            other.path != source.path
+                && ["path =", "include!"].iter().any(|word| other.code.contains(word))
+                && other.strings.iter().any(|(_, text)| text.ends_with(file))
         })
     };
-    let parents = ["mod.rs", "lib.rs", "main.rs"].map(|name| format!("{folder}/{name}"));
-    let beside = format!("{folder}.rs");
-    !files.iter().any(|file| {
-        let above = file.path.rsplit_once('/').is_some_and(|(of, _)| of == folder);
-        let parent = parents.contains(&file.path) || file.path == beside;
-        (parent || (above && ROOTS.contains(&last(folder)))) && declares(file)
-    })
+    !is_named && !is_included()
 }
 
-fn last(folder: &str) -> &str {
-    folder.rsplit('/').next().unwrap_or(folder)
+fn too_long(path: &str, text: &str, found: &mut Vec<Violation>) {
+    let is_source = [".rs", ".ts", ".tsx", ".js", ".css", ".html"].iter().any(|end| path.ends_with(end));
+    let lines = text.lines().count();
+    if is_source
+        && lines > LINES_MAX
+        && !repo::is_generated(path)
+        && !LONG.iter().any(|(known, _)| *known == path)
+    {
+        found.push(Violation::new(
+            path,
+            0,
+            format!("{lines} lines: split it on a noun before it passes {LINES_MAX}"),
+        ));
+    }
+}
+
+fn private_paths(path: &str, text: &str, found: &mut Vec<Violation>) {
+    if path == MAY_NAME_PRIVATE {
+        return;
+    }
+    for (number, line) in text.lines().enumerate() {
+        for private in PRIVATE {
+            // In `https://example.com/home/` it is part of an address.
+            let is_start = |at: usize| {
+                !line[..at].ends_with(|c: char| {
+                    c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '}' | ')' | '*' | '/')
+                })
+            };
+            if line.match_indices(private).any(|(at, _)| is_start(at)) {
+                found.push(Violation::new(path, number + 1, format!("`{private}` is a path of one machine")));
+            }
+        }
+    }
+}
+
+/// A lock file or a setting that names a registry works only where that registry is reached.
+fn registries(path: &str, text: &str, found: &mut Vec<Violation>) {
+    let file = path.rsplit('/').next().unwrap_or_default();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        let names_one = match file {
+            "package-lock.json" => line.starts_with("\"resolved\": \"http"),
+            ".npmrc" => line.starts_with("registry") || line.starts_with("//"),
+            "Cargo.lock" => {
+                line.starts_with("source =") && !line.contains("github.com/rust-lang/crates.io-index")
+            }
+            _ => false,
+        };
+        if names_one {
+            found.push(Violation::new(path, number + 1, "names a registry"));
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::file;
-    use super::*;
+    use super::super::complaints;
+    use super::check;
 
-    #[test]
-    fn a_file_may_have_so_many_lines() {
-        assert!(check(&[file("a/src/lib.rs", &"\n".repeat(MOST_LINES))]).is_empty());
-        let long = "\n".repeat(MOST_LINES + 1);
-        assert_eq!(check(&[file("a/src/lib.rs", &long), file("a/b.ts", &long)]).len(), 2);
-        assert!(check(&[file("a/dist/b.d.ts", &long), file("a/b.md", &long)]).is_empty());
+    fn lines(files: &[(&str, &str)]) -> Vec<String> {
+        complaints(check, files)
     }
 
     #[test]
-    fn a_file_that_no_mod_names_is_dead() {
-        let lib = file("a/src/lib.rs", "pub(crate) mod b;\nmod c;");
-        let more = |paths: &[&str]| {
-            let mut files = vec![file(&lib.path, &lib.text)];
-            files.extend(paths.iter().map(|path| file(path, "mod d;")));
-            check(&files)
-        };
-        assert!(more(&["a/src/b.rs", "a/src/c/mod.rs", "a/src/c/d.rs", "a/src/b/d.rs"]).is_empty());
-        assert!(more(&["a/tests/one.rs", "a/tests/d/mod.rs", "a/build.rs", "a/examples/x.rs"]).is_empty());
-        assert_eq!(more(&["a/src/d.rs"]), ["a/src/d.rs: no `mod` names it"]);
-        assert_eq!(more(&["a/src/c/mod.rs", "a/src/c/e.rs"]), ["a/src/c/e.rs: no `mod` names it"]);
+    fn a_file_that_no_module_names_is_dead() {
+        let lib = ("crates/a/src/lib.rs", "mod b;\n// mod d;\n");
+        let b = ("crates/a/src/b/mod.rs", "pub(crate) mod c;\n");
+        let c = ("crates/a/src/b/c.rs", "");
+        assert!(lines(&[lib, b, c]).is_empty());
+        assert_eq!(
+            lines(&[lib, b, c, ("crates/a/src/d.rs", "")]),
+            ["crates/a/src/d.rs: no `mod` line names this file"]
+        );
+        assert_eq!(
+            lines(&[lib, b, c, ("crates/a/src/b/d.rs", "")]),
+            ["crates/a/src/b/d.rs: no `mod` line names this file"]
+        );
+        assert!(lines(&[("crates/a/src/bin/x.rs", ""), ("crates/a/tests/y.rs", "")]).is_empty());
     }
 
     #[test]
-    fn words_are_found_outside_tests() {
-        let text = "#[cfg(test)]\nuse a;\ntodo!();\n// dbg!\n#[cfg(test)]\nmod tests { dbg!(1); }";
-        assert_eq!(check(&[file("a/src/lib.rs", text)]), ["a/src/lib.rs:3: todo!"]);
-        assert_eq!(check(&[file("a/tests/b.rs", "dbg!(1);\n#[ignore]\nfn a() {}")]).len(), 1);
+    fn a_long_file_is_told() {
+        let long = "\n".repeat(501);
+        assert_eq!(lines(&[("packages/a/src/b.ts", &long)]).len(), 1);
+        assert!(lines(&[("packages/a/dist/b.js", &long), ("a.md", &long)]).is_empty());
+        assert!(lines(&[("packages/a/src/b.ts", &long[1..])]).is_empty());
     }
 
     #[test]
-    fn what_tells_of_one_machine_is_found() {
-        assert_eq!(check(&[file("a.md", "see `/work/main`, and network/work/it")]).len(), 1);
-        assert_eq!(check(&[file("a.md", "GET https://host/home/1")]).len(), 0);
-        let lock = "  \"resolved\": \"https://registry.example/a.tgz\",\n  \"resolved\": \"../a\",";
-        assert_eq!(check(&[file("p/package-lock.json", lock)]).len(), 1);
+    fn a_path_of_a_machine_is_told() {
+        assert_eq!(lines(&[("a.md", "see\n`/home/ann/x`")]), ["a.md:2: `/home/` is a path of one machine"]);
+        assert!(lines(&[("a.md", "https://example.com/home/x and ${dir}/work/x")]).is_empty());
+    }
+
+    #[test]
+    fn a_registry_in_a_lock_file_is_told() {
+        assert_eq!(
+            lines(&[("package-lock.json", "{\n \"resolved\": \"https://r.example/x.tgz\",\n}")]).len(),
+            1
+        );
+        assert_eq!(lines(&[(".npmrc", "registry=https://r.example\n")]).len(), 1);
+        assert_eq!(lines(&[("Cargo.lock", "source = \"sparse+https://r.example\"\n")]).len(), 1);
+        let good = "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
+        assert!(lines(&[("Cargo.lock", good), (".npmrc", "audit=false\n")]).is_empty());
     }
 }

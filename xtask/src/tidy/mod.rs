@@ -1,61 +1,71 @@
-//! `cargo xtask tidy`: the rules of this repository that no linter knows.
+//! The rules of this repository that no linter knows. Each is a function from the files to what is wrong with them.
 
+mod bans;
+mod crates;
 mod docs;
 mod edges;
 mod files;
+mod modules;
+mod repo;
+mod rust;
 
+use std::fmt;
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 
-/// A file that git knows, by its path from the root, with `/`.
-struct File {
+use repo::Repo;
+
+/// Something wrong, and where.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Violation {
     path: String,
+    /// Counted from 1; 0 where it is the file as a whole.
+    line: usize,
     text: String,
 }
 
-impl File {
-    fn is(&self, extension: &str) -> bool {
-        Path::new(&self.path).extension().is_some_and(|found| found == extension)
+impl Violation {
+    fn new(path: &str, line: usize, text: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), line, text: text.into() }
     }
+}
 
-    fn is_test(&self) -> bool {
-        self.path.split('/').any(|part| matches!(part, "tests" | "test" | "tests.rs"))
-    }
-
-    /// The lines of Rust that are neither comments nor tests, with their numbers. Tests are taken to come last.
-    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let tests = self.text.find("#[cfg(test)]\nmod ").unwrap_or(self.text.len());
-        let code = if self.is_test() { "" } else { &self.text[..tests] };
-        let lines = code.lines().enumerate().map(|(at, line)| (at + 1, line));
-        lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.path, self.text),
+            line => write!(f, "{}:{line}: {}", self.path, self.text),
+        }
     }
 }
 
 /// Prints everything that breaks a rule.
 pub fn tidy() -> anyhow::Result<()> {
-    let files = tracked()?;
-    let mut found = edges::check(&files);
-    found.extend(files::check(&files));
-    found.extend(docs::check(&files, &|path| Path::new(path).exists()));
-    println!("{} files, {} against the rules", files.len(), found.len());
-    ensure!(found.is_empty(), "\n{}", found.join("\n"));
+    let repo = Repo::load(Path::new("."))?;
+    let edges = modules::check(&repo);
+    let draw = !edges.is_empty();
+    let mut all = edges;
+    for check in [crates::check, bans::check, files::check, docs::check] {
+        all.extend(check(&repo));
+    }
+    all.sort();
+    for violation in &all {
+        println!("{violation}");
+    }
+    if draw {
+        println!(
+            "\nInside mesh-server a line may only go down (xtask/src/tidy/edges.rs):\n{}",
+            edges::drawing()
+        );
+    }
+    println!("{} files", repo.len());
+    ensure!(all.is_empty(), "{} against the rules", all.len());
     Ok(())
 }
 
-/// The text files that git knows and that are there.
-fn tracked() -> anyhow::Result<Vec<File>> {
-    let output = Command::new("git").args(["ls-files", "-z"]).output().context("git")?;
-    ensure!(output.status.success(), "git ls-files: {}", output.status);
-    let names = String::from_utf8(output.stdout)?;
-    let names = names.split('\0').filter(|name| !name.is_empty());
-    Ok(names
-        .filter_map(|path| Some(File { text: std::fs::read_to_string(path).ok()?, path: path.to_owned() }))
-        .collect())
-}
-
+/// The checks' own tests: what `check` says of a repository of these files.
 #[cfg(test)]
-fn file(path: &str, text: &str) -> File {
-    File { path: path.to_owned(), text: text.to_owned() }
+fn complaints(check: fn(&Repo) -> Vec<Violation>, files: &[(&str, &str)]) -> Vec<String> {
+    check(&Repo::of(files)).iter().map(Violation::to_string).collect()
 }
