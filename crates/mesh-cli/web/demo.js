@@ -16,6 +16,7 @@ let cut = () => {};
 /** As the client's own, with a way to lose the connection without a word to the client, as a network would. */
 function openSocket(url, protocol, events) {
   const socket = new WebSocket(url, protocol);
+  const gone = new Promise((resolve) => socket.addEventListener("close", () => resolve()));
   let done = false;
   const closed = (code, reason) => {
     if (done) return;
@@ -34,6 +35,7 @@ function openSocket(url, protocol, events) {
     hangup: (code) => {
       done = true;
       socket.close(code);
+      return gone;
     },
   };
 }
