@@ -235,11 +235,7 @@ impl Frames<'_> {
 
 impl Drop for Frames<'_> {
     fn drop(&mut self) {
-        while self.at < self.input.len() && !self.decoder.finished {
-            if !matches!(self.next(), Ok(Some(_))) {
-                break;
-            }
-        }
+        while self.at < self.input.len() && matches!(self.next(), Ok(Some(_))) {}
     }
 }
 

@@ -18,9 +18,9 @@ fn agree(stream: &[u8], ours: &[Said], theirs: &[Said]) -> bool {
     let Some((Said::Violation(code), before)) = ours.split_last() else { return false };
     let Some(theirs) = theirs.strip_prefix(before) else { return false };
     match (code, theirs) {
-        // A message over the limit in fragments: we refuse the header, they the frame; so a stream that ends in between
-        // says nothing to them.
-        (1009, []) => true,
+        // A message over the limit in fragments: we refuse the header, they the frame. If the stream ends in between
+        // they say nothing, and if the frame has bad text they say that.
+        (1009, [] | [Said::Violation(1007)]) => true,
         // A length of 64 bits breaks the protocol; to them it is only too long.
         (1002, [Said::Violation(1009)]) => has_length_of_64_bits(stream),
         // A text that ends within a character, when its last fragment is empty: they let it pass, and the open
