@@ -108,8 +108,8 @@ pub struct Entry {
 }
 
 /// How much of a log is kept. What is over any bound goes, oldest first. Readable is exactly what is within the bounds
-/// of the last append, however the store trims; by age also while nothing is appended. A log of which everything went
-/// keeps its epoch and its newest offset for at least seven days.
+/// of the last append, however the store trims; by age also while nothing is appended. What went does not come back with
+/// wider bounds. A log of which everything went keeps its epoch and its newest offset for at least seven days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
     /// Entries.

@@ -45,10 +45,31 @@ pub trait World: Sized + Send + Sync {
 
 /// One test of each case, of a [`World`](crate::conformance::World). Needs tokio with its macros.
 ///
-/// ```ignore
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use mesh_backend::{Backend, Memory, conformance::World};
+///
 /// struct Embedded(Memory);
-/// impl World for Embedded { .. }
+///
+/// impl World for Embedded {
+///     async fn new() -> Self {
+///         tokio::time::pause();
+///         Self(Memory::default())
+///     }
+///     fn backend(&self) -> Arc<dyn Backend> {
+///         Arc::new(self.0.clone())
+///     }
+///     fn lease(&self) -> Duration {
+///         Duration::from_secs(6)
+///     }
+///     async fn pass(&self, time: Duration) {
+///         tokio::time::sleep(time).await;
+///     }
+///     async fn settle(&self) {}
+/// }
+///
 /// mesh_backend::conformance!(Embedded);
+/// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! conformance {
