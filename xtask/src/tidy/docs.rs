@@ -93,12 +93,14 @@ fn is_wire_word(text: &str) -> bool {
     text.len() > 1 && (is_lower(text) || (text.starts_with('E') && is_upper(text)))
 }
 
-/// Each test that GUARANTEES.md names exists, and each trap names one.
+/// Each test that GUARANTEES.md names exists, each trap names one, and each test of a trap is named.
 ///
 /// A name is `crate::path::a_claim`, or `a_claim` alone. The latter may also be a word of the code, such as the name
 /// of a limit; a test that is gone is neither.
 fn evidence(repo: &Repo, text: &str, found: &mut Vec<Violation>) {
-    let functions: BTreeSet<&str> = repo.rust().iter().flat_map(|source| functions(&source.code)).collect();
+    let functions = repo.rust().iter().flat_map(|source| functions(&source.code));
+    let scripts = repo.files().filter(|(path, _)| path.contains(".test."));
+    let tests: BTreeSet<&str> = functions.chain(scripts.flat_map(|(_, text)| titles(text))).collect();
     let is_known = |name: &str| {
         repo.files().any(|(path, text)| {
             let is_code = [".rs", ".ts", ".tsx"].iter().any(|end| path.ends_with(end));
@@ -115,14 +117,19 @@ fn evidence(repo: &Repo, text: &str, found: &mut Vec<Violation>) {
             let name = quoted.rsplit("::").next().unwrap_or_default();
             let is_name = name.contains('_')
                 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-            names_test |= functions.contains(name);
-            if is_name && !functions.contains(name) && (quoted.contains("::") || !is_known(name)) {
+            names_test |= tests.contains(name);
+            if is_name && !tests.contains(name) && (quoted.contains("::") || !is_known(name)) {
                 found.push(Violation::new(GUARANTEES, number, format!("there is no test `{quoted}`")));
             }
         }
         let is_entry = line.starts_with("- ") || (line.starts_with("| ") && !line.contains("---"));
         if is_trap && is_entry && !names_test && !is_header(text, number) {
             found.push(Violation::new(GUARANTEES, number, "a trap without the test that keeps it"));
+        }
+    }
+    for trap in tests.iter().filter(|name| name.starts_with("trap_")) {
+        if rust::words(text, trap).next().is_none() {
+            found.push(Violation::new(GUARANTEES, 0, format!("does not name the test `{trap}`")));
         }
     }
 }
@@ -136,6 +143,13 @@ fn functions(code: &str) -> impl Iterator<Item = &str> {
     rust::words(code, "fn ").map(|at| {
         let rest = code[at + 3..].trim_start();
         rest.split(|c| !rust::is_word(c)).next().unwrap_or_default()
+    })
+}
+
+/// The titles of the tests in a file of TypeScript: `a` of `test("a", ...)`.
+fn titles(text: &str) -> impl Iterator<Item = &str> {
+    ["test(\"", "it(\""].into_iter().flat_map(move |call| {
+        rust::words(text, call).filter_map(move |at| text[at + call.len()..].split('"').next())
     })
 }
 
@@ -193,6 +207,12 @@ mod tests {
         assert_eq!(
             lines(&[test, ("GUARANTEES.md", text)]),
             ["GUARANTEES.md:6: a trap without the test that keeps it"]
+        );
+
+        let script = ("packages/a/test/b.test.ts", "test(\"trap_y_a\", () => {})\nit(\"trap_x_b\", f)");
+        assert_eq!(
+            lines(&[script, ("GUARANTEES.md", "# Traps\n- y: `trap_y_a`\n")]),
+            ["GUARANTEES.md: does not name the test `trap_x_b`"]
         );
     }
 }
