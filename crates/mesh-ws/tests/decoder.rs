@@ -67,6 +67,18 @@ fn an_idle_decoder_is_small_and_owns_nothing() {
 }
 
 #[test]
+fn a_message_that_is_complete_leaves_nothing_behind_wherever_it_was_cut() {
+    let stream = masked(&[(Opcode::Binary, true, &[7; 130])]);
+    for cut in 0..=stream.len() {
+        let (now, later) = stream.split_at(cut);
+        let mut decoder = Decoder::new(Role::Server);
+        drop(decoder.feed(&mut now.to_vec(), &LIMITS));
+        drop(decoder.feed(&mut later.to_vec(), &LIMITS));
+        assert_eq!(decoder.heap_bytes(), 0, "cut at {cut}");
+    }
+}
+
+#[test]
 fn a_frame_that_is_there_whole_is_handed_out_where_it_lies() {
     let mut input = masked(&[(Opcode::Text, true, b"one"), (Opcode::Binary, true, b"two")]);
     let place = input.as_ptr_range();
