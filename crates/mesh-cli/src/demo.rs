@@ -106,6 +106,7 @@ pub(crate) async fn run(addr: SocketAddr) -> anyhow::Result<()> {
     });
     let serving = tokio::spawn(serving.into_future());
     tokio::select! {
+        biased;
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
