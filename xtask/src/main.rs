@@ -17,7 +17,9 @@ use process::Stopwatch;
 use step::{STEPS, Step};
 
 fn main() -> ExitCode {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // As cargo tells it now, rather than when this was compiled: the folder may have moved, or the target be shared.
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&xtask).join("..");
     if let Err(error) = std::env::set_current_dir(&root) {
         eprintln!("{}: {error}", root.display());
         return ExitCode::FAILURE;
