@@ -57,7 +57,7 @@ impl Inbox {
     /// Hand an arrival in. When it does not fit, everything that waits gives way to [`Received::ContinuityLost`].
     pub fn push(&self, arrival: Arrival) {
         let bytes_max = self.0.bytes_max;
-        let first = self.0.with(|queue| {
+        let wake = self.0.with(|queue| {
             let weight = arrival.weight();
             if queue.closed {
                 return false;
@@ -70,7 +70,7 @@ impl Inbox {
             queue.waiting.push_back(Received::Arrival(arrival));
             queue.waiting.len() == 1
         });
-        if first {
+        if wake {
             self.0.wake.notify_one();
         }
     }
@@ -129,7 +129,12 @@ impl Arrivals {
 
     /// The next one, if it is there already.
     pub fn try_recv(&mut self) -> Option<Received> {
-        self.0.with(Queue::take)
+        let received = self.0.with(Queue::take);
+        // Here and not where it was lost: there the backend's lock is held.
+        if received == Some(Received::ContinuityLost) {
+            tracing::warn!("publications of other instances may be missing: continuity is lost");
+        }
+        received
     }
 }
 

@@ -172,6 +172,10 @@ pub async fn lists_take_prefixes_literally_and_go_by_bytes(world: &impl World) {
         let rosters = peer.link.rosters(Kind::Room, prefix, None, 1000).await.unwrap();
         let rosters: Vec<_> = rosters.into_iter().map(|(name, _)| name.to_string()).collect();
         assert!(rosters == expected, "{prefix:?}");
+        // The name that is the prefix is not behind itself.
+        let behind = peer.link.rosters(Kind::Room, prefix, Some(prefix), 1000).await.unwrap();
+        let expected_behind = expected.iter().filter(|name| *name != prefix).count();
+        assert_eq!(behind.len(), expected_behind, "{prefix:?}");
         let cells = peer.link.cells(Kind::Record, prefix, None, 1000).await.unwrap();
         let cells: Vec<_> = cells.into_iter().map(|(name, _)| name.to_string()).collect();
         assert!(cells == expected, "{prefix:?}");

@@ -198,6 +198,21 @@ async fn what_arrives_during_a_partition_is_lost_and_healing_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_on_its_way_when_a_partition_began_is_lost_too() {
+    let faulty = faulty(1);
+    let (mut a, b) = (attach(&faulty, 1).await, attach(&faulty, 2).await);
+    a.link.subscribe(&room()).await.unwrap();
+    a.faults.delay_arrivals(10 * MS..20 * MS);
+    b.link.publish(hello("on its way")).await.unwrap();
+    tokio::time::sleep(5 * MS).await;
+    a.faults.partition(Partition::Refuse);
+    tokio::time::sleep(50 * MS).await;
+    a.faults.heal();
+    assert_eq!(a.next().await, "Some(ContinuityLost)");
+    assert_eq!(a.arrivals.try_recv(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn late_arrivals_never_overtake_one_another() {
     let faulty = faulty(1);
     let (mut a, b) = (attach(&faulty, 1).await, attach(&faulty, 2).await);
