@@ -5,7 +5,10 @@ const closeMsMax = 1_000;
 export const openWebSocket = (url, protocol, events) => {
     let socket;
     let done = false;
+    let opened = false;
+    let failed;
     const closed = (code, reason) => {
+        clearTimeout(failed);
         if (done)
             return;
         done = true;
@@ -30,6 +33,7 @@ export const openWebSocket = (url, protocol, events) => {
             return;
         }
         socket.onopen = () => {
+            opened = true;
             if (!done)
                 events.opened();
         };
@@ -38,8 +42,15 @@ export const openWebSocket = (url, protocol, events) => {
                 events.frame(data);
         };
         socket.onclose = ({ code, reason }) => closed(code, reason);
-        // A close follows each error; but without this, `ws` would throw it.
-        socket.onerror = () => { };
+        // A close should follow each error, and tells its code; but Node 22 lets none follow a dial that was refused.
+        socket.onerror = () => {
+            if (done)
+                return;
+            if (opened)
+                failed ??= setTimeout(() => closed(1006, ""), closeMsMax);
+            else
+                closed(1006, "");
+        };
     };
     const platform = globalThis.WebSocket;
     if (platform)
@@ -54,6 +65,7 @@ export const openWebSocket = (url, protocol, events) => {
         },
         hangup: (code, dead) => {
             done = true;
+            clearTimeout(failed);
             return socket ? shut(socket, code, dead) : Promise.resolve();
         },
     };

@@ -40,7 +40,10 @@ const closeMsMax = 1_000;
 export const openWebSocket: OpenSocket = (url, protocol, events) => {
   let socket: WebSocketLike | undefined;
   let done = false;
+  let opened = false;
+  let failed: ReturnType<typeof setTimeout> | undefined;
   const closed = (code: number, reason: string): void => {
+    clearTimeout(failed);
     if (done) return;
     done = true;
     events.closed(code, reason);
@@ -61,14 +64,19 @@ export const openWebSocket: OpenSocket = (url, protocol, events) => {
       return;
     }
     socket.onopen = () => {
+      opened = true;
       if (!done) events.opened();
     };
     socket.onmessage = ({ data }) => {
       if (!done && typeof data === "string") events.frame(data);
     };
     socket.onclose = ({ code, reason }) => closed(code, reason);
-    // A close follows each error; but without this, `ws` would throw it.
-    socket.onerror = () => {};
+    // A close should follow each error, and tells its code; but Node 22 lets none follow a dial that was refused.
+    socket.onerror = () => {
+      if (done) return;
+      if (opened) failed ??= setTimeout(() => closed(1006, ""), closeMsMax);
+      else closed(1006, "");
+    };
   };
   const platform = (globalThis as { readonly WebSocket?: WebSocketClass }).WebSocket;
   if (platform) open(platform);
@@ -80,6 +88,7 @@ export const openWebSocket: OpenSocket = (url, protocol, events) => {
     },
     hangup: (code, dead) => {
       done = true;
+      clearTimeout(failed);
       return socket ? shut(socket, code, dead) : Promise.resolve();
     },
   };
