@@ -215,8 +215,10 @@ impl Serving {
         let instance = &self.mesh.0.instance;
         let (mesh, conn) = (self.mesh.clone(), self.conn.clone());
         let cleanup = instance.tasks.spawn(async move { unregister(&mesh, &conn).await });
-        let bounds =
-            mesh_ws::Limits { message_bytes_max: instance.limits.message_bytes_max, fragments_max: 1024 };
+        let bounds = mesh_ws::Limits {
+            message_bytes_max: instance.limits.message_bytes_max,
+            fragments_max: instance.limits.fragments_max,
+        };
         let last_words = poll_fn(|cx| {
             outbox.task.register(cx.waker());
             wire.poll_write(cx, &outbox);
