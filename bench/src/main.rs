@@ -1,9 +1,17 @@
-//! The server that the load generator drives: `mesh-bench --port 9201`.
+//! The server that the load generator drives: `mesh-bench --port 9201`. With the feature `heap` it prints connections and
+//! live heap bytes each second.
+
+#[cfg(feature = "heap")]
+mod heap;
 
 use clap::Parser;
 use mesh_server::{Mesh, Payload, Room, any};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+#[cfg(feature = "heap")]
+#[global_allocator]
+static ALLOCATOR: heap::Counting = heap::Counting;
 
 #[derive(Parser)]
 struct Args {
@@ -39,6 +47,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .await?;
         let listening = mesh.listen(("127.0.0.1", args.port)).await?;
         println!("listening on {}", listening.addr());
+        #[cfg(feature = "heap")]
+        {
+            let mesh = mesh.clone();
+            tokio::spawn(async move {
+                loop {
+                    println!("{} connections, {} heap bytes", mesh.stats().connections, heap::live_bytes());
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                }
+            });
+        }
         tokio::signal::ctrl_c().await?;
         mesh.close().await;
         Ok(())
