@@ -94,6 +94,14 @@ pub trait Link: fmt::Debug + Send + Sync + 'static {
     /// Entries of the dead, at most `limit`; the same ones until somebody takes them out or over. Whoever asks declares
     /// everybody dead whose lease has run out, but itself: what asks is alive.
     fn orphans(&self, limit: usize) -> Done<'_, Vec<Orphan>>;
+
+    // -- Health.
+
+    /// What is wrong now, as a sentence for an operator: `None` while a publication of this link's own came back to it
+    /// within the last 3 s. Local knowledge, never a round trip. A backend inside this process has no trouble.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// One entry of a log, or one step of a cell.

@@ -125,4 +125,8 @@ impl Link for FaultyLink {
     fn orphans(&self, limit: usize) -> Done<'_, Vec<Orphan>> {
         call!(self, Orphans, orphans(limit))
     }
+
+    fn trouble(&self) -> Option<String> {
+        self.faults.deaf().then(|| "cut off from what is shared".to_owned())
+    }
 }
