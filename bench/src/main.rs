@@ -5,7 +5,7 @@
 mod heap;
 
 use clap::Parser;
-use mesh_server::{Mesh, Payload, Room, any};
+use mesh_server::{Mesh, Payload, RawJson, Room, any};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().event_interval(1024).enable_all().build()?;
     runtime.block_on(async {
         let mesh = Mesh::builder()
-            .command("echo", async |Payload(payload): Payload<Box<RawValue>>| payload)
+            .command("echo", async |payload: RawJson| payload)
             .command("broadcast-room", async |mesh: Mesh, Payload(it): Payload<BroadcastRoom>| {
                 mesh.room(&it.room_name).broadcast("message", &it.payload).await.map(|()| true)
             })

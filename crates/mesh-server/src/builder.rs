@@ -1,7 +1,7 @@
 //! What a server is made of, said once, before it runs.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,7 +21,7 @@ use crate::error::{MeshError, Result};
 use crate::hub::{Flushers, Hub, hand_out};
 use crate::instance::{Counters, Instance, instance_topic};
 use crate::login::{Login, Origins};
-use crate::mesh::{Authenticate, Inner, Mesh, Route};
+use crate::mesh::{Authenticate, Commands, Inner, Mesh, Route};
 use crate::pattern::{Pattern, Policies};
 use crate::policy::{Room, RoomPolicy};
 use crate::schedule::Schedule;
@@ -262,7 +262,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
     }
 
     /// Fold the middleware around each handler, once.
-    fn routes(&mut self) -> Result<HashMap<Arc<str>, Arc<Route>>> {
+    fn routes(&mut self) -> Result<Commands> {
         let mut commands = std::mem::take(&mut self.commands);
         for (name, layer) in self.command_layers.iter().rev() {
             let missing =

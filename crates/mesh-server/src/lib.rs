@@ -40,7 +40,7 @@ mod serve;
 pub use builder::Builder;
 pub use command::{
     Claims, Command, Extension, FromCommand, FromRef, Guard, Handler, Hook, IntoVerdict, Layered, Meta,
-    Middleware, Name, Next, Payload, Reply, State,
+    Middleware, Name, Next, Payload, RawJson, Reply, State,
 };
 pub use conn::Conn;
 pub use error::{MeshError, Result};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use mesh_proto::{CloseCode, ConnId};
+use rustc_hash::FxBuildHasher;
 
 use crate::command::{Check, Run, Told};
 use crate::conn::Conn;
@@ -26,9 +27,13 @@ pub struct Mesh(pub(crate) Arc<Inner>);
 pub(crate) type Authenticate =
     Arc<dyn Fn(Login) -> BoxFuture<'static, Result<Arc<dyn Any + Send + Sync>>> + Send + Sync>;
 
+/// The commands by their names. These are the application's, so that a client that chooses what to look up gains nothing
+/// by a hash it can foresee.
+pub(crate) type Commands = HashMap<Arc<str>, Arc<Route>, FxBuildHasher>;
+
 pub(crate) struct Inner {
     pub(crate) instance: Arc<Instance>,
-    pub(crate) commands: HashMap<Arc<str>, Arc<Route>>,
+    pub(crate) commands: Commands,
     pub(crate) rooms: Policies<RoomPolicy>,
     /// Who may read whose connection metadata; `None`: nobody but the owner.
     pub(crate) metadata: Option<Check>,

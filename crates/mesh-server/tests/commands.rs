@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mesh_server::{
-    Command, Conn, Extension, Login, Mesh, MeshError, Meta, Next, Payload, Reply, Result, State,
+    Command, Conn, Extension, Login, Mesh, MeshError, Meta, Next, Payload, RawJson, Reply, Result, State,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -125,6 +125,22 @@ async fn commands_start_in_order_at_most_32_at_once_and_1024_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn raw_json_passes_through_as_it_stands() {
+    let mesh = Mesh::builder()
+        .command("echo", async |payload: RawJson| payload)
+        .command("made", async |Payload(text): Payload<String>| RawJson::new(text))
+        .build()
+        .await
+        .expect("a server");
+    let mut client = dial(&mesh);
+    client.send_text(r#"{"id":1,"command":"echo","payload":{ "b":1.0, "a":[1e2] }}"#).await;
+    let answer = client.recv_text().await.expect("an answer");
+    assert_eq!(answer, r#"{"id":1,"command":"echo","payload":{ "b":1.0, "a":[1e2] }}"#);
+    assert_eq!(client.ask("made", json!("[1, 2]")).await, json!([1, 2]));
+    assert_eq!(code_of(&client.ask("made", json!("[1, ")).await), "EBAD_PAYLOAD");
+}
+
+#[tokio::test(start_paused = true)]
 async fn on_connect_ends_before_the_first_command() {
     let mesh = open_server()
         .on_connect(async |conn: Conn| {
@@ -198,7 +214,7 @@ async fn trap_t_a_push_may_be_called_close_and_not_ping() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_never_reads_is_closed_at_its_bound_and_others_are_not() {
+async fn trap_r_a_reader_that_never_reads_is_closed_at_its_bound_and_others_are_not() {
     let mesh = open_server().build().await.expect("a server");
     let (mut slow, mut fine) = (dial_slow(&mesh), dial(&mesh));
     fine.id().await;

@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::Command;
@@ -14,7 +15,7 @@ use crate::mesh::Mesh;
 /// Something that can be taken from a command.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be taken from a command",
-    note = "use `Payload<T>`, `State<T>`, `Meta<T>`, `Claims<T>`, `Name`, `Extension<T>`, `Conn`, `Mesh` or `Command`, or implement `FromCommand`"
+    note = "use `Payload<T>`, `RawJson`, `State<T>`, `Meta<T>`, `Claims<T>`, `Name`, `Extension<T>`, `Conn`, `Mesh` or `Command`, or implement `FromCommand`"
 )]
 pub trait FromCommand<S>: Sized {
     /// Take it, or say why the command cannot be answered.
@@ -24,6 +25,36 @@ pub trait FromCommand<S>: Sized {
 /// The payload, parsed; `bad_payload` if it is something else.
 #[derive(Clone, Debug)]
 pub struct Payload<T>(pub T);
+
+/// JSON as it stands: the payload, not parsed once more, or an answer that need not be encoded. For what only passes
+/// through.
+///
+/// ```
+/// # async fn doc() -> mesh_server::Result<()> {
+/// use mesh_server::{Mesh, RawJson};
+///
+/// Mesh::builder().command("echo", async |payload: RawJson| payload).build().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawJson(pub(crate) Bytes);
+
+impl RawJson {
+    /// A text of your own.
+    ///
+    /// # Errors
+    /// `bad_payload` if it is no JSON.
+    pub fn new(json: impl Into<Bytes>) -> Result<Self> {
+        let json = json.into();
+        serde_json::from_slice::<serde::de::IgnoredAny>(&json)?;
+        Ok(Self(json))
+    }
+
+    /// The text, in UTF-8.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 /// The application's state, or a part of it (see [`FromRef`]).
 #[derive(Clone, Debug)]
@@ -61,6 +92,12 @@ impl<S: Sync, T: DeserializeOwned + Send> FromCommand<S> for Payload<T> {
     async fn from_command(cmd: &Command, _: &S) -> Result<Self> {
         let parsed = serde_json::from_slice(&cmd.payload);
         parsed.map(Self).map_err(|error| MeshError::bad_payload(format!("invalid payload: {error}")))
+    }
+}
+
+impl<S: Sync> FromCommand<S> for RawJson {
+    async fn from_command(cmd: &Command, _: &S) -> Result<Self> {
+        Ok(Self(cmd.payload.clone()))
     }
 }
 

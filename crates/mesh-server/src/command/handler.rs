@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use super::{Command, FromCommand, Layered, Reply};
+use super::{Command, FromCommand, Layered, RawJson, Reply};
 use crate::error::{MeshError, Result};
 
 /// An async function that answers a command. You need not name this trait; it is there so that functions fit.
@@ -67,12 +67,32 @@ impl<E: Into<MeshError>> IntoVerdict for Result<(), E> {
     }
 }
 
-// Two markers tell the two shapes of an answer apart. `MeshError` isn't `Serialize`, so a `Result<T, MeshError>` can
-// only be the second.
+// Markers tell the shapes of an answer apart. `MeshError` isn't `Serialize`, so a `Result<T, MeshError>` can only be the
+// second; nor is `RawJson`, so it can only be the third.
 #[derive(Debug)]
 pub enum ViaValue {}
 #[derive(Debug)]
 pub enum ViaResult {}
+#[derive(Debug)]
+pub enum ViaRaw {}
+
+/// An answer that is JSON already.
+pub trait IntoRaw {
+    /// As it stands.
+    fn into_raw(self) -> Reply;
+}
+
+impl IntoRaw for RawJson {
+    fn into_raw(self) -> Reply {
+        Ok(self.0)
+    }
+}
+
+impl<E: Into<MeshError>> IntoRaw for Result<RawJson, E> {
+    fn into_raw(self) -> Reply {
+        self.map(|json| json.0).map_err(Into::into)
+    }
+}
 
 fn encode<T: Serialize>(value: &T) -> Reply {
     let encoded = serde_json::to_vec(value);
@@ -117,6 +137,24 @@ macro_rules! impl_callbacks {
                 Box::pin(async move {
                     $(let $ty = $ty::from_command(&cmd, &state).await?;)*
                     encode(&self($($ty),*).await.map_err(Into::into)?)
+                })
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        #[allow(non_snake_case, unused_variables, reason = "one macro for every number of arguments")]
+        impl<F, Fut, S, R, $($ty,)*> Handler<(ViaRaw, $($ty,)*), S> for F
+        where
+            F: FnOnce($($ty),*) -> Fut + Clone + Send + Sync + 'static,
+            Fut: Future<Output = R> + Send,
+            R: IntoRaw,
+            S: Clone + Send + Sync + 'static,
+            $($ty: FromCommand<S> + Send,)*
+        {
+            fn call(self, cmd: Command, state: S) -> BoxFuture<'static, Reply> {
+                Box::pin(async move {
+                    $(let $ty = $ty::from_command(&cmd, &state).await?;)*
+                    self($($ty),*).await.into_raw()
                 })
             }
         }

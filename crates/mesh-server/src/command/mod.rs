@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-pub use extract::{Claims, Extension, FromCommand, FromRef, Meta, Name, Payload, State};
+pub use extract::{Claims, Extension, FromCommand, FromRef, Meta, Name, Payload, RawJson, State};
 pub use handler::{Guard, Handler, Hook, IntoVerdict};
 pub use middleware::{Layered, Middleware, Next, Reply};
 

@@ -47,6 +47,9 @@ pub(crate) struct Outbox {
     pub(crate) task: AtomicWaker,
     /// On a flusher's list already.
     dirty: AtomicBool,
+    /// The socket is full, or the end has begun: what the connection's task has to look into. Kept beside the state, so
+    /// that it need not take the lock after each read to learn that there is nothing.
+    attention: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -80,8 +83,33 @@ impl Outbox {
             blocked: false,
             phase: Phase::Open,
         };
-        let (task, dirty) = (AtomicWaker::new(), AtomicBool::new(false));
-        Arc::new(Self { id, flushers, bytes_max, state: Lock::new(state), task, dirty })
+        Arc::new(Self {
+            id,
+            flushers,
+            bytes_max,
+            state: Lock::new(state),
+            task: AtomicWaker::new(),
+            dirty: AtomicBool::new(false),
+            attention: AtomicBool::new(false),
+        })
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        self.state.with(|state| {
+            let result = change(state);
+            self.attention.store(state.blocked || state.phase != Phase::Open, Ordering::Release);
+            result
+        })
+    }
+
+    /// Whether the connection's task has anything to do but read.
+    pub(crate) fn needs_attention(&self) -> bool {
+        self.attention.load(Ordering::Acquire)
+    }
+
+    /// Whether its end has begun.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.needs_attention() && self.phase() != Phase::Open
     }
 
     /// Give it its socket, and send what has waited for it.
@@ -96,14 +124,14 @@ impl Outbox {
 
     /// Queue a frame that many share; it leaves at the end of the tick.
     pub(crate) fn push(self: &Arc<Self>, frame: &Bytes) {
-        let mark = self.state.with(|state| state.queue(frame.clone(), self.bytes_max));
+        let mark = self.change(|state| state.queue(frame.clone(), self.bytes_max));
         self.after(mark);
     }
 
     /// Queue frames of one read's answers, contiguous. They join what the tick will flush, if anything; else they are
     /// written at once.
     pub(crate) fn reply(self: &Arc<Self>, frames: &[u8]) {
-        let mark = self.state.with(|state| {
+        let mark = self.change(|state| {
             let direct = state.queue.is_empty() && !state.blocked && state.phase == Phase::Open;
             let written = if direct { state.sink.try_write(frames) } else { Ok(0) };
             match written {
@@ -129,7 +157,7 @@ impl Outbox {
     }
 
     pub(crate) fn close_raw(self: &Arc<Self>, code: u16, reason: &str) {
-        let closed = self.state.with(|state| state.close(code, reason));
+        let closed = self.change(|state| state.close(code, reason));
         if closed {
             self.mark();
             self.task.wake();
@@ -138,7 +166,7 @@ impl Outbox {
 
     /// End it without another byte.
     pub(crate) fn abort(&self) {
-        self.state.with(State::fail);
+        self.change(State::fail);
         self.task.wake();
     }
 
@@ -172,7 +200,7 @@ impl Outbox {
     pub(super) fn flush(&self, scratch: &mut Vec<u8>) {
         // Before flushing: what is pushed from now on marks again.
         self.dirty.store(false, Ordering::Release);
-        let wake = self.state.with(|state| match state.sink {
+        let wake = self.change(|state| match state.sink {
             Sink::Absent => false,
             Sink::Task => !state.queue.is_empty(),
             Sink::Tcp(_) | Sink::Pipe(_) => {
@@ -187,7 +215,7 @@ impl Outbox {
 
     /// The same at once, for a task that waits for it; one that writes by itself has done so.
     pub(crate) fn write_now(&self) {
-        self.state.with(|state| {
+        self.change(|state| {
             if matches!(state.sink, Sink::Tcp(_) | Sink::Pipe(_)) {
                 state.flush(&mut Vec::new());
             }
@@ -196,7 +224,7 @@ impl Outbox {
 
     /// For the connection's task: if the socket was full, go on once it is not.
     pub(crate) fn poll_unblock(&self, cx: &mut Context<'_>) {
-        self.state.with(|state| {
+        self.change(|state| {
             while state.blocked {
                 match state.sink.poll_write_ready(cx) {
                     Poll::Pending => return,
@@ -218,7 +246,7 @@ impl Outbox {
         cx: &mut Context<'_>,
         io: &mut W,
     ) -> Poll<io::Result<()>> {
-        self.state.with(|state| {
+        self.change(|state| {
             while let Some(front) = state.queue.front() {
                 match ready!(Pin::new(&mut *io).poll_write(cx, front)) {
                     Ok(n) if n > 0 => state.advance(n),

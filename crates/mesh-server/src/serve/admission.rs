@@ -13,7 +13,7 @@ use super::calls::Calls;
 use crate::command::Command;
 use crate::conn::Conn;
 use crate::error::{MeshError, Result};
-use crate::hub::{Outbox, Phase};
+use crate::hub::Outbox;
 use crate::instance::everybody;
 use crate::login::Login;
 use crate::mesh::Mesh;
@@ -70,7 +70,7 @@ async fn register(mesh: &Mesh, conn: &Conn) -> Result<()> {
     if instance.is_draining() {
         conn.0.outbox.close(CloseCode::Restart);
     }
-    if conn.0.outbox.phase() != Phase::Open {
+    if conn.0.outbox.is_ending() {
         // It was closed while it was let in, when there was nothing to clean up yet.
         unregister(mesh, conn).await;
         return Err(MeshError::new(Code::Unavailable, "the server is closing"));
@@ -120,7 +120,7 @@ impl Serving {
         if tokio::time::timeout(timeout, hooks).await.is_err() {
             tracing::error!(conn = ?self.conn, "on_connect did not end in time");
         }
-        if self.conn.0.outbox.phase() == Phase::Open {
+        if !self.conn.0.outbox.is_ending() {
             self.calls.with(Calls::release);
             self.start_waiting();
         }

@@ -20,7 +20,7 @@ pub(crate) struct Calls {
     waiting_bytes: usize,
 }
 
-/// One command.
+/// One command that waits.
 pub(crate) struct Call {
     /// As written.
     pub(crate) id: Box<str>,
@@ -31,10 +31,11 @@ pub(crate) struct Call {
 }
 
 /// What becomes of a command that came.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    Start(Call),
+    Start,
     Wait,
-    TooMany(Call),
+    TooMany,
 }
 
 impl Calls {
@@ -52,29 +53,35 @@ impl Calls {
         !self.held && self.running < limits.in_flight_max && lane.is_none_or(free)
     }
 
-    pub(crate) fn admit(&mut self, call: Call, limits: &Limits) -> Admission {
-        let lane = call.lane.as_ref();
+    /// A command of `bytes` came. It counts as running if it may start; only one that has to wait is made into a call.
+    pub(crate) fn admit(
+        &mut self,
+        lane: Option<&Arc<str>>,
+        bytes: usize,
+        limits: &Limits,
+        call: impl FnOnce() -> Call,
+    ) -> Admission {
         let overtakes = lane.is_some() && self.waiting.iter().any(|waiting| waiting.lane.as_ref() == lane);
         if !overtakes && self.may_start(lane, limits) {
-            return Admission::Start(self.start(call));
+            self.start(lane);
+            return Admission::Start;
         }
-        let bytes = self.waiting_bytes + call.payload.len();
+        let bytes = self.waiting_bytes + bytes;
         if self.waiting.len() >= limits.waiting_max || bytes > limits.waiting_bytes_max {
-            return Admission::TooMany(call);
+            return Admission::TooMany;
         }
         self.waiting_bytes = bytes;
-        self.waiting.push_back(call);
+        self.waiting.push_back(call());
         Admission::Wait
     }
 
-    fn start(&mut self, call: Call) -> Call {
+    fn start(&mut self, lane: Option<&Arc<str>>) {
         self.running += 1;
-        self.busy.extend(call.lane.clone());
-        call
+        self.busy.extend(lane.cloned());
     }
 
-    /// One is over.
-    pub(crate) fn finish(&mut self, lane: Option<&Arc<str>>) {
+    /// One is over. Says whether others wait.
+    pub(crate) fn finish(&mut self, lane: Option<&Arc<str>>) -> bool {
         self.running -= 1;
         if let Some(at) = lane.and_then(|lane| self.busy.iter().position(|busy| busy == lane)) {
             self.busy.swap_remove(at);
@@ -82,6 +89,7 @@ impl Calls {
         if self.running == 0 {
             self.busy = Vec::new();
         }
+        !self.waiting.is_empty()
     }
 
     /// The first one that waits and may start.
@@ -95,7 +103,8 @@ impl Calls {
         if self.waiting.is_empty() {
             self.waiting = VecDeque::new();
         }
-        Some(self.start(call))
+        self.start(call.lane.as_ref());
+        Some(call)
     }
 
     /// The connection is closed: what waits is dropped, what runs runs on.

@@ -44,42 +44,51 @@ impl Serving {
         }
         let lane = if route.in_order { lane(payload) } else { None };
         let payload = Bytes::copy_from_slice(payload.as_bytes());
-        let call = Call { id: id.into(), route: route.clone(), payload, lane };
-        match self.calls.with(|calls| calls.admit(call, limits)) {
+        let bytes = payload.len();
+        let mut payload = Some(payload);
+        let waits = || Call {
+            id: id.into(),
+            route: route.clone(),
+            payload: payload.take().unwrap_or_default(),
+            lane: lane.clone(),
+        };
+        match self.calls.with(|calls| calls.admit(lane.as_ref(), bytes, limits, waits)) {
             Admission::Wait => {}
-            Admission::Start(call) => self.start(call, out, cx),
-            Admission::TooMany(call) => {
+            Admission::Start => self.start(id, route, payload.unwrap_or_default(), lane, out, cx),
+            Admission::TooMany => {
                 let error =
                     MeshError::new(Code::TooManyInFlight, "too many commands wait on this connection");
-                append_reply(out, form, id, &call.route.name_json, &Err(error));
+                append_reply(out, form, id, &route.name_json, &Err(error));
             }
         }
     }
 
     /// Most handlers are ready at once: poll them here, and give only the others a task.
-    fn start(self: &Arc<Self>, call: Call, out: &mut Vec<u8>, cx: &mut Context<'_>) {
-        let mut handling = match self.handle(&call) {
-            Ok(handling) => AssertUnwindSafe(handling).catch_unwind(),
-            Err(error) => {
-                append_reply(out, self.conn.0.form, &call.id, &call.route.name_json, &Err(error));
-                return self.over(&call);
-            }
+    fn start(
+        self: &Arc<Self>,
+        id: &str,
+        route: &Arc<Route>,
+        payload: Bytes,
+        lane: Option<Arc<str>>,
+        out: &mut Vec<u8>,
+        cx: &mut Context<'_>,
+    ) {
+        let begun = self.handle(route, payload).map(|handling| AssertUnwindSafe(handling).catch_unwind());
+        let reply = match begun {
+            Err(error) => Err(error),
+            Ok(mut handling) => match handling.poll_unpin(cx) {
+                Poll::Ready(done) => done.unwrap_or_else(|_| Err(self.panicked(route))),
+                Poll::Pending => return self.go_on(id.into(), route.clone(), lane, handling),
+            },
         };
-        match handling.poll_unpin(cx) {
-            Poll::Ready(done) => {
-                let reply = done.unwrap_or_else(|_| Err(self.panicked(&call.route)));
-                append_reply(out, self.conn.0.form, &call.id, &call.route.name_json, &reply);
-                self.over(&call);
-            }
-            Poll::Pending => self.go_on(call, handling),
-        }
+        append_reply(out, self.conn.0.form, id, &route.name_json, &reply);
+        self.over(lane.as_ref());
     }
 
     /// Begin the handler; a panic before its first await is one of the handler's too.
-    fn handle(&self, call: &Call) -> Result<BoxFuture<'static, Reply>, MeshError> {
-        let name = call.route.name.clone();
-        let cmd = Command::new(self.mesh.clone(), self.conn.clone(), name, call.payload.clone());
-        catch_unwind(AssertUnwindSafe(|| (call.route.run)(cmd))).map_err(|_| self.panicked(&call.route))
+    fn handle(&self, route: &Route, payload: Bytes) -> Result<BoxFuture<'static, Reply>, MeshError> {
+        let cmd = Command::new(self.mesh.clone(), self.conn.clone(), route.name.clone(), payload);
+        catch_unwind(AssertUnwindSafe(|| (route.run)(cmd))).map_err(|_| self.panicked(route))
     }
 
     fn panicked(&self, route: &Route) -> MeshError {
@@ -89,7 +98,7 @@ impl Serving {
     }
 
     /// In a task of its own, which runs on to its deadline even when the connection is closed.
-    fn go_on<F, E>(self: &Arc<Self>, call: Call, handling: F)
+    fn go_on<F, E>(self: &Arc<Self>, id: Box<str>, route: Arc<Route>, lane: Option<Arc<str>>, handling: F)
     where
         F: Future<Output = Result<Reply, E>> + Send + 'static,
         E: Send + 'static,
@@ -100,15 +109,15 @@ impl Serving {
         instance.tasks.spawn(async move {
             let reply = match tokio::time::timeout(deadline, handling).await {
                 Ok(Ok(reply)) => reply,
-                Ok(Err(_)) => Err(serving.panicked(&call.route)),
+                Ok(Err(_)) => Err(serving.panicked(&route)),
                 Err(_) => {
                     let message =
-                        format!("Command \"{}\" took longer than {} s", call.route.name, deadline.as_secs());
+                        format!("Command \"{}\" took longer than {} s", route.name, deadline.as_secs());
                     Err(MeshError::new(Code::Timeout, message))
                 }
             };
-            serving.answer(&call.id, &call.route.name_json, &reply);
-            serving.over(&call);
+            serving.answer(&id, &route.name_json, &reply);
+            serving.over(lane.as_ref());
         });
     }
 
@@ -119,20 +128,21 @@ impl Serving {
         self.conn.0.outbox.push(&frame.into());
     }
 
-    fn over(self: &Arc<Self>, call: &Call) {
-        self.calls.with(|calls| calls.finish(call.lane.as_ref()));
-        self.start_waiting();
+    fn over(self: &Arc<Self>, lane: Option<&Arc<str>>) {
+        if self.calls.with(|calls| calls.finish(lane)) {
+            self.start_waiting();
+        }
     }
 
     /// Start what waited and may start now.
     pub(super) fn start_waiting(self: &Arc<Self>) {
         let limits = &self.mesh.0.instance.limits;
-        while let Some(call) = self.calls.with(|calls| calls.next(limits)) {
-            match self.handle(&call) {
-                Ok(handling) => self.go_on(call, AssertUnwindSafe(handling).catch_unwind()),
+        while let Some(Call { id, route, payload, lane }) = self.calls.with(|calls| calls.next(limits)) {
+            match self.handle(&route, payload) {
+                Ok(handling) => self.go_on(id, route, lane, AssertUnwindSafe(handling).catch_unwind()),
                 Err(error) => {
-                    self.answer(&call.id, &call.route.name_json, &Err(error));
-                    self.calls.with(|calls| calls.finish(call.lane.as_ref()));
+                    self.answer(&id, &route.name_json, &Err(error));
+                    self.calls.with(|calls| calls.finish(lane.as_ref()));
                 }
             }
         }

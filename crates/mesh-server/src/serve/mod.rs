@@ -9,6 +9,7 @@ mod wire;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 
 pub(crate) use admission::{admit, hello_again, unregister};
 use calls::Calls;
-use session::{Session, Step};
+use session::{Session, Step, plain_command};
 pub(crate) use wire::{Half, Whole, Wire};
 
 use crate::conn::Conn;
@@ -45,6 +46,10 @@ pub(crate) struct Serving {
     mesh: Mesh,
     conn: Conn,
     session: Lock<Session>,
+    /// Bytes came since the last look of the schedule: the peer lives.
+    heard: AtomicBool,
+    /// It needs no hello, or has said it.
+    greeted: AtomicBool,
     calls: Lock<Calls>,
     /// What a hello client showed in its request, until it says hello.
     login: Lock<Option<Box<Login>>>,
@@ -57,7 +62,9 @@ impl Serving {
         let serving = Self {
             mesh,
             conn,
+            greeted: AtomicBool::new(!session.awaits_hello()),
             session: Lock::new(session),
+            heard: AtomicBool::new(false),
             calls: Lock::default(),
             login: Lock::new(login.map(Box::new)),
         };
@@ -82,7 +89,7 @@ impl Serving {
     pub(crate) async fn run<W: Wire>(self: Arc<Self>, mut wire: W, mut early: Vec<u8>) {
         let this: std::sync::Weak<dyn Timed> = Arc::downgrade(&(self.clone() as Arc<dyn Timed>));
         self.mesh.0.instance.schedule.add(self.session.with(|session| session.next()), this);
-        if !self.session.with(|session| session.awaits_hello()) {
+        if self.greeted.load(Ordering::Relaxed) {
             self.greet();
         }
         let mut decoder = Decoder::new(Role::Server);
@@ -128,12 +135,12 @@ impl Serving {
                 Poll::Ready(_) => outbox.abort(),
             }
             INPUT.set(input);
-            if !more || outbox.phase() != Phase::Open {
+            if !more || outbox.is_ending() {
                 break;
             }
         }
         wire.poll_write(cx, outbox);
-        if outbox.phase() != Phase::Open {
+        if outbox.is_ending() {
             return Poll::Ready(());
         }
         if more {
@@ -160,22 +167,20 @@ impl Serving {
         cx: &mut Context<'_>,
     ) {
         let limits = &self.mesh.0.instance.limits;
-        let awaits_hello = self.session.with(|session| {
-            session.on_bytes();
-            session.awaits_hello()
-        });
-        let message_bytes_max = if awaits_hello { limits.hello_bytes_max } else { limits.message_bytes_max };
+        self.heard.store(true, Ordering::Relaxed);
+        let greeted = self.greeted.load(Ordering::Relaxed);
+        let message_bytes_max = if greeted { limits.message_bytes_max } else { limits.hello_bytes_max };
         let bounds = mesh_ws::Limits { message_bytes_max, fragments_max: limits.fragments_max };
         let mut frames = decoder.feed(bytes, &bounds);
         loop {
             let (code, reason) = match frames.next() {
                 Ok(None) => return,
-                Ok(Some(Event::Text(text))) => match self.on_text(text, out, cx) {
+                Ok(Some(Event::Text(text))) => match self.on_text(text, greeted, out, cx) {
                     None => continue,
                     Some(code) => code.on_the_wire(),
                 },
                 Ok(Some(Event::Binary(bytes))) => {
-                    match std::str::from_utf8(bytes).map(|text| self.on_text(text, out, cx)) {
+                    match std::str::from_utf8(bytes).map(|text| self.on_text(text, greeted, out, cx)) {
                         Ok(None) => continue,
                         Ok(Some(code)) => code.on_the_wire(),
                         Err(_) => (1007, "not UTF-8"),
@@ -195,11 +200,24 @@ impl Serving {
         }
     }
 
-    fn on_text(self: &Arc<Self>, text: &str, out: &mut Vec<u8>, cx: &mut Context<'_>) -> Option<CloseCode> {
+    fn on_text(
+        self: &Arc<Self>,
+        text: &str,
+        greeted: bool,
+        out: &mut Vec<u8>,
+        cx: &mut Context<'_>,
+    ) -> Option<CloseCode> {
+        if let Some((id, command, payload)) = greeted.then(|| plain_command(text)).flatten() {
+            self.on_command(id, command.as_deref(), payload, out, cx);
+            return None;
+        }
         let limits = &self.mesh.0.instance.limits;
         match self.session.with(|session| session.on_text(text, Instant::now, limits)) {
             Step::Run { id, command, payload } => self.on_command(id, command.as_deref(), payload, out, cx),
-            Step::Hello { id, payload } => return self.on_hello(id, payload),
+            Step::Hello { id, payload } => {
+                self.greeted.store(true, Ordering::Relaxed);
+                return self.on_hello(id, payload);
+            }
             Step::Latency(ms) => self.conn.set_latency_ms(ms),
             Step::Bad => Counters::add(&self.mesh.0.instance.counters.bad_frames),
             Step::Nothing => {}
@@ -253,11 +271,16 @@ impl Serving {
 impl Timed for Serving {
     fn on_time(&self, now: Instant) -> Option<Instant> {
         let outbox = &self.conn.0.outbox;
-        if outbox.phase() != Phase::Open {
+        if outbox.is_ending() {
             return None;
         }
         let limits = &self.mesh.0.instance.limits;
-        let (due, next) = self.session.with(|session| (session.on_time(now, limits), session.next()));
+        let (due, next) = self.session.with(|session| {
+            if self.heard.swap(false, Ordering::Relaxed) {
+                session.on_bytes();
+            }
+            (session.on_time(now, limits), session.next())
+        });
         if let Some(code) = due.close {
             outbox.close(code);
             return None;

@@ -53,6 +53,13 @@ pub(crate) struct Due {
     pub(crate) close: Option<CloseCode>,
 }
 
+/// The command, if a frame of a greeted client is one and nothing that its session needs to know of: most are.
+pub(crate) fn plain_command(text: &str) -> Option<(&str, Option<Cow<'_, str>>, &str)> {
+    let Request { id, command, payload } = parse(text).ok()?;
+    let answers = matches!(command.as_deref(), Some(command::PONG | command::LATENCY_RESPONSE));
+    id.filter(|_| !answers).map(|id| (id, command, payload))
+}
+
 impl Session {
     pub(crate) fn new(now: Instant, hello: bool, limits: &Limits) -> Self {
         Self {

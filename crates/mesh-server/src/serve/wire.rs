@@ -25,7 +25,9 @@ impl<R: AsyncRead + Send + Unpin + 'static> Wire for Half<R> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, outbox: &Arc<Outbox>) {
-        outbox.poll_unblock(cx);
+        if outbox.needs_attention() {
+            outbox.poll_unblock(cx);
+        }
     }
 }
 

@@ -125,6 +125,12 @@ impl Client {
         Some(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.into())))
     }
 
+    /// The same as it came, not parsed.
+    pub async fn recv_text(&mut self) -> Option<String> {
+        let frame = self.rx.recv().await?;
+        Some(std::str::from_utf8(&frame).expect("UTF-8").to_owned())
+    }
+
     /// The answer to a command, with pushes before it left out.
     pub async fn ask(&mut self, command: &str, payload: Value) -> Value {
         self.send(json!({"id": 1, "command": command, "payload": payload})).await;
