@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::command::{Check, Command, Guard, Handler, Hook, Middleware, Next, Reply, Run, Told};
 use crate::error::{MeshError, Result};
+use crate::fault::{ClientFault, Fault, Reports};
 use crate::hub::{Flushers, Hub, hand_out};
 use crate::instance::{Counters, Instance, instance_topic};
 use crate::login::{Login, Origins};
@@ -48,6 +49,7 @@ pub struct Builder<S> {
     origins: Origins,
     connected: Vec<Told>,
     disconnected: Vec<Told>,
+    reports: Reports,
 }
 
 impl Mesh {
@@ -73,6 +75,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
             origins: Origins::default(),
             connected: Vec::new(),
             disconnected: Vec::new(),
+            reports: Reports::default(),
         }
     }
 
@@ -190,6 +193,20 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         self
     }
 
+    /// Told of everything that goes wrong on this side: panics and time-outs of handlers, guards and hooks, the backend,
+    /// missed publications. Called where it happened, so it must not block; a panic in it is caught.
+    pub fn on_error(mut self, told: impl Fn(&Fault) + Send + Sync + 'static) -> Self {
+        self.reports.faults.push(Box::new(told));
+        self
+    }
+
+    /// Told of clients that do what they must not: frames that are no commands, connections closed for too much data, no
+    /// sign of life or broken frames. The same rules.
+    pub fn on_client_error(mut self, told: impl Fn(&ClientFault) + Send + Sync + 'static) -> Self {
+        self.reports.client_faults.push(Box::new(told));
+        self
+    }
+
     /// Start. Needs a tokio runtime.
     ///
     /// # Errors
@@ -238,6 +255,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
             origins: self.origins,
             connected: self.connected,
             disconnected: self.disconnected,
+            reports: self.reports,
         }));
         let (hub, weak) = (mesh.0.instance.hub.clone(), Arc::downgrade(&mesh.0));
         let on_control = {
@@ -252,8 +270,8 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         let on_lost = move || {
             if let Some(inner) = weak.upgrade() {
                 Counters::add(&inner.instance.counters.continuity_lost);
+                inner.reports.fault(&Fault::ContinuityLost);
             }
-            tracing::warn!("publications may have been missed");
         };
         tokio::spawn(
             async move { stop.run_until_cancelled(hand_out(hub, arrivals, on_control, on_lost)).await },

@@ -23,6 +23,7 @@ mod builder;
 mod command;
 mod conn;
 mod error;
+mod fault;
 mod follow;
 mod hub;
 mod instance;
@@ -39,11 +40,12 @@ mod serve;
 
 pub use builder::Builder;
 pub use command::{
-    Claims, Command, Extension, FromCommand, FromRef, Guard, Handler, Hook, IntoVerdict, Layered, Meta,
-    Middleware, Name, Next, Payload, RawJson, Reply, State,
+    Claims, Command, Extension, FromCommand, FromRef, Guard, Handler, Hook, HookOutcome, IntoVerdict,
+    Layered, Meta, Middleware, Name, Next, Payload, RawJson, Reply, State,
 };
 pub use conn::Conn;
 pub use error::{MeshError, Result};
+pub use fault::{ClientFault, Fault};
 pub use instance::Stats;
 pub use login::{Login, Origins};
 pub use mesh::{Mesh, Readiness};

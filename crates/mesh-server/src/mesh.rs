@@ -14,6 +14,7 @@ use rustc_hash::FxBuildHasher;
 use crate::command::{Check, Run, Told};
 use crate::conn::Conn;
 use crate::error::Result;
+use crate::fault::Reports;
 use crate::instance::{Instance, Stats};
 use crate::login::{Login, Origins};
 use crate::pattern::Policies;
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) origins: Origins,
     pub(crate) connected: Vec<Told>,
     pub(crate) disconnected: Vec<Told>,
+    pub(crate) reports: Reports,
 }
 
 /// A command that can be called.

@@ -10,9 +10,10 @@ use futures_util::future::BoxFuture;
 
 use crate::command::{Check, Command, Guard, Hook, Told};
 use crate::error::{MeshError, Result};
+use crate::fault::Fault;
 
 type CheckWith<S> = Arc<dyn Fn(Command, S) -> BoxFuture<'static, Result<()>> + Send + Sync>;
-type ToldWith<S> = Arc<dyn Fn(Command, S) -> BoxFuture<'static, ()> + Send + Sync>;
+type ToldWith<S> = Arc<dyn Fn(Command, S) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 fn guard<M, S, G: Guard<M, S>>(guard: G) -> CheckWith<S> {
     Arc::new(move |cmd, state| guard.clone().check(cmd, state))
@@ -100,26 +101,36 @@ pub(crate) struct RoomPolicy {
 
 /// Ask a guard. Whatever goes wrong with it refuses.
 pub(crate) async fn ask(check: &Check, cmd: Command, timeout: Duration) -> Result<()> {
+    let (mesh, what) = (cmd.mesh.clone(), what("the guard", &cmd));
     let asked = AssertUnwindSafe(async { check(cmd).await }).catch_unwind();
-    match tokio::time::timeout(timeout, asked).await {
-        Ok(Ok(verdict)) => verdict,
-        Ok(Err(_)) => {
-            tracing::error!("a guard panicked");
-            Err(MeshError::forbidden("refused by a guard"))
-        }
-        Err(_) => {
-            tracing::error!(?timeout, "a guard did not answer in time");
-            Err(MeshError::forbidden("refused by a guard"))
-        }
-    }
+    let fault = match tokio::time::timeout(timeout, asked).await {
+        Ok(Ok(verdict)) => return verdict,
+        Ok(Err(_)) => Fault::Panicked(what()),
+        Err(_) => Fault::TimedOut(what(), timeout),
+    };
+    mesh.0.reports.fault(&fault);
+    Err(MeshError::forbidden("refused by a guard"))
 }
 
-/// Run a hook to its end, at most for `timeout`.
-pub(crate) async fn tell(told: &Told, cmd: Command, timeout: Duration) {
+/// Run a hook, named so, to its end, at most for `timeout`.
+pub(crate) async fn tell(hook: &'static str, told: &Told, cmd: Command, timeout: Duration) {
+    let (mesh, what) = (cmd.mesh.clone(), what(hook, &cmd));
     let telling = AssertUnwindSafe(async { told(cmd).await }).catch_unwind();
-    match tokio::time::timeout(timeout, telling).await {
-        Ok(Ok(())) => {}
-        Ok(Err(_)) => tracing::error!("a hook panicked"),
-        Err(_) => tracing::error!(?timeout, "a hook did not end in time"),
+    let fault = match tokio::time::timeout(timeout, telling).await {
+        Ok(Ok(Ok(()))) => return,
+        Ok(Ok(Err(error))) => Fault::HookFailed(what(), error.to_string()),
+        Ok(Err(_)) => Fault::Panicked(what()),
+        Err(_) => Fault::TimedOut(what(), timeout),
+    };
+    mesh.0.reports.fault(&fault);
+}
+
+/// How a guard or a hook is called in a report.
+fn what(callback: &'static str, cmd: &Command) -> impl FnOnce() -> Arc<str> + use<> {
+    let (name, subject) = (cmd.name.clone(), cmd.subject.clone());
+    move || match subject {
+        Some(subject) => format!("{callback} of {subject:?}").into(),
+        None if name.is_empty() => callback.into(),
+        None => format!("{callback} of {name:?}").into(),
     }
 }

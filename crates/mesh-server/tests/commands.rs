@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mesh_server::{
-    Command, Conn, Extension, Login, Mesh, MeshError, Meta, Next, Payload, RawJson, Reply, Result, State,
+    Command, Conn, Extension, Fault, Login, Mesh, MeshError, Meta, Next, Payload, RawJson, Reply, Result,
+    State,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -314,4 +315,68 @@ fn a_run_is_a_function_of_its_seed() {
         assert_eq!(trace(42), first);
     }
     assert_ne!(trace(43), first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_wrong_is_told_to_the_hooks_for_errors() {
+    let (told, wronged) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let (tell, wrong) = (told.clone(), wronged.clone());
+    let mesh = Mesh::builder()
+        .limits(|limits| (limits.bad_frames_max, limits.command_timeout) = (1, Duration::from_secs(5)))
+        .command("panic", async || -> () { panic!("on purpose") })
+        .command("hang", std::future::pending::<()>)
+        .on_connect(async || -> Result<()> { Err(MeshError::app("full", "no room")) })
+        .on_error(|_| panic!("a hook for errors may panic"))
+        .on_error(move |fault| tell.lock().expect("faults").push(fault.to_string()))
+        .on_client_error(move |fault| wrong.lock().expect("faults").push(fault.to_string()))
+        .build()
+        .await
+        .expect("a server");
+    let mut client = dial(&mesh);
+    client.ask("panic", json!(null)).await;
+    client.ask("hang", json!(null)).await;
+    let id = mesh.local_conns()[0].id();
+    for _ in 0..2 {
+        client.send_text("null").await;
+    }
+    while client.recv().await.is_some() {}
+    assert_eq!(
+        *told.lock().expect("faults"),
+        [
+            "on_connect failed: full: no room",
+            "the handler of \"panic\" panicked",
+            "the handler of \"hang\" did not end within 5 s",
+        ]
+    );
+    assert_eq!(
+        *wronged.lock().expect("faults"),
+        [format!("{id} sent a frame that is no command"), format!("{id} was closed with 4202: bad_frames")]
+    );
+}
+
+#[allow(clippy::disallowed_methods, reason = "a handler that does what it must not")]
+fn keep_the_thread() {
+    std::thread::sleep(Duration::from_millis(110));
+}
+
+/// Real time: what is measured is a thread that is not given back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_keeps_its_thread_to_itself_is_told_of() {
+    let (tell, mut told) = tokio::sync::mpsc::channel(8);
+    let mesh = Mesh::builder()
+        .command("at-once", async || keep_the_thread())
+        .command("later", async || {
+            tokio::task::yield_now().await;
+            keep_the_thread();
+        })
+        .on_error(move |fault| drop(tell.try_send(fault.clone())))
+        .build()
+        .await
+        .expect("a server");
+    let mut client = dial(&mesh);
+    client.ask("at-once", json!(null)).await;
+    client.ask("later", json!(null)).await;
+    for _ in 0..2 {
+        assert!(matches!(told.recv().await, Some(Fault::Blocked(..))));
+    }
 }

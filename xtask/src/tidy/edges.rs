@@ -9,6 +9,7 @@ pub(super) const LEVELS: &[&[&str]] = &[
     &["policy"],
     &["command"],
     &["join", "mesh"],
+    &["fault"],
     &["conn", "instance"],
     &["hub", "schedule", "login", "follow"],
     &["error", "pattern", "lock"],

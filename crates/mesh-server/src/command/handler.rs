@@ -36,11 +36,29 @@ pub trait Guard<M, S>: Clone + Send + Sync + 'static {
 /// An async function that is told that something happened.
 #[diagnostic::on_unimplemented(
     message = "this function can't be a hook",
-    note = "it must be an async fn of at most 8 extractors that returns `()`"
+    note = "it must be an async fn of at most 8 extractors that returns `()` or `Result<(), E>`, where `E: Into<MeshError>`"
 )]
 pub trait Hook<M, S>: Clone + Send + Sync + 'static {
-    /// Tell it.
-    fn run(self, cmd: Command, state: S) -> BoxFuture<'static, ()>;
+    /// Tell it. An error goes to the log and to [`on_error`](crate::Builder::on_error).
+    fn run(self, cmd: Command, state: S) -> BoxFuture<'static, Result<()>>;
+}
+
+/// What a hook may return.
+pub trait HookOutcome {
+    /// Whether it did what it was there for.
+    fn into_result(self) -> Result<()>;
+}
+
+impl HookOutcome for () {
+    fn into_result(self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<E: Into<MeshError>> HookOutcome for Result<(), E> {
+    fn into_result(self) -> Result<()> {
+        self.map_err(Into::into)
+    }
 }
 
 /// What a guard may return.
@@ -179,20 +197,18 @@ macro_rules! impl_callbacks {
 
         #[diagnostic::do_not_recommend]
         #[allow(non_snake_case, unused_variables, reason = "one macro for every number of arguments")]
-        impl<F, Fut, S, $($ty,)*> Hook<($($ty,)*), S> for F
+        impl<F, Fut, S, O, $($ty,)*> Hook<($($ty,)*), S> for F
         where
             F: FnOnce($($ty),*) -> Fut + Clone + Send + Sync + 'static,
-            Fut: Future<Output = ()> + Send,
+            Fut: Future<Output = O> + Send,
+            O: HookOutcome,
             S: Clone + Send + Sync + 'static,
             $($ty: FromCommand<S> + Send,)*
         {
-            fn run(self, cmd: Command, state: S) -> BoxFuture<'static, ()> {
+            fn run(self, cmd: Command, state: S) -> BoxFuture<'static, Result<()>> {
                 Box::pin(async move {
-                    $(let $ty = match $ty::from_command(&cmd, &state).await {
-                        Ok(taken) => taken,
-                        Err(error) => return tracing::warn!(%error, ?cmd, "a hook was not run"),
-                    };)*
-                    self($($ty),*).await
+                    $(let $ty = $ty::from_command(&cmd, &state).await?;)*
+                    self($($ty),*).await.into_result()
                 })
             }
         }

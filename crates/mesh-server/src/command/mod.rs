@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 pub use extract::{Claims, Extension, FromCommand, FromRef, Meta, Name, Payload, RawJson, State};
-pub use handler::{Guard, Handler, Hook, IntoVerdict};
+pub use handler::{Guard, Handler, Hook, HookOutcome, IntoVerdict};
 pub use middleware::{Layered, Middleware, Next, Reply};
 
 use crate::conn::Conn;
@@ -24,7 +24,7 @@ pub(crate) type Run = Arc<dyn Fn(Command) -> BoxFuture<'static, Reply> + Send + 
 /// A guard, types erased.
 pub(crate) type Check = Arc<dyn Fn(Command) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 /// A hook, types erased.
-pub(crate) type Told = Arc<dyn Fn(Command) -> BoxFuture<'static, ()> + Send + Sync>;
+pub(crate) type Told = Arc<dyn Fn(Command) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// A command on its way to a handler. Middleware, guards and hooks get one too.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ use super::{key, too_many_rooms};
 use crate::command::Command;
 use crate::conn::{Conn, Membership, Rooms};
 use crate::error::{MeshError, Result};
+use crate::fault::Fault;
 use crate::follow::{Follow, Wish};
 use crate::mesh::Mesh;
 use crate::policy::tell;
@@ -43,7 +44,8 @@ pub(crate) async fn leave_all(mesh: &Mesh, conn: &Conn) {
     });
     for (room, wish) in wishes {
         if let Err(error) = carry_out(mesh, conn, &room, wish).await {
-            tracing::warn!(%error, ?conn, "a room could not be left");
+            let why = format!("{} could not leave {room:?}: {error}", conn.id());
+            mesh.0.reports.fault(&Fault::Backend(why));
         }
     }
 }
@@ -96,7 +98,7 @@ async fn go_in(mesh: &Mesh, conn: &Conn, room: &RoomName) -> Result<()> {
     let hook = mesh.0.rooms.find(room.as_str()).and_then(|policy| policy.on_join.clone());
     if let Some(hook) = hook {
         let (cmd, timeout) = (hook_command(mesh, conn, room), instance.limits.guard_timeout);
-        let greeting = instance.tasks.spawn(async move { tell(&hook, cmd, timeout).await });
+        let greeting = instance.tasks.spawn(async move { tell("on_join", &hook, cmd, timeout).await });
         conn.0.rooms.with(|rooms| {
             if let Some(entry) = rooms.find(room) {
                 entry.greeting = Some(greeting);
@@ -127,7 +129,7 @@ async fn go_out(mesh: &Mesh, conn: &Conn, room: &RoomName) -> Result<()> {
                 // It ends by its own timeout, and a panic in it was caught.
                 let _ = greeting.await;
             }
-            tell(&hook, cmd, timeout).await;
+            tell("on_leave", &hook, cmd, timeout).await;
         });
     }
     Ok(())

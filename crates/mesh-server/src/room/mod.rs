@@ -13,6 +13,7 @@ pub(crate) use membership::leave_all;
 
 use crate::conn::Conn;
 use crate::error::{MeshError, Result};
+use crate::fault::Fault;
 use crate::instance::elsewhere;
 use crate::mesh::Mesh;
 
@@ -164,6 +165,6 @@ pub(crate) async fn cleared(mesh: Mesh, topic: Key) {
     if let Ok(room) = RoomName::new(&topic.name)
         && let Err(error) = membership::clear_local(&mesh, &room).await
     {
-        tracing::warn!(%error, "a room could not be cleared");
+        mesh.0.reports.fault(&Fault::Backend(format!("{room:?} could not be cleared: {error}")));
     }
 }

@@ -13,6 +13,7 @@ use super::calls::Calls;
 use crate::command::Command;
 use crate::conn::Conn;
 use crate::error::{MeshError, Result};
+use crate::fault::Fault;
 use crate::hub::Outbox;
 use crate::instance::everybody;
 use crate::login::Login;
@@ -46,8 +47,12 @@ async fn authenticate(mesh: &Mesh, conn: &Conn, login: Login) -> Result<()> {
     let judged = tokio::time::timeout(timeout, tokio::spawn(async move { authenticate(login).await })).await;
     let claims = match judged {
         Ok(Ok(judged)) => judged?,
-        Ok(Err(_)) | Err(_) => {
-            tracing::error!("the authenticator panicked or did not answer in time");
+        failed => {
+            let what = "the authenticator".into();
+            mesh.0.reports.fault(&match failed {
+                Err(_) => Fault::TimedOut(what, timeout),
+                _ => Fault::Panicked(what),
+            });
             return Err(MeshError::unauthorized("the credential could not be checked"));
         }
     };
@@ -87,10 +92,11 @@ pub(crate) async fn unregister(mesh: &Mesh, conn: &Conn) {
     instance.hub.unlisten(&everybody(), conn.id());
     room::leave_all(mesh, conn).await;
     if let Err(error) = conn.leave_index().await {
-        tracing::warn!(%error, ?conn, "a closed connection is still listed; its lease will end it");
+        let why = format!("{} is closed and still listed: {error}", conn.id());
+        mesh.0.reports.fault(&Fault::Backend(why));
     }
     for hook in &mesh.0.disconnected {
-        tell(hook, hook_command(mesh, conn), instance.limits.on_connect_timeout).await;
+        tell("on_disconnect", hook, hook_command(mesh, conn), instance.limits.on_connect_timeout).await;
     }
 }
 
@@ -113,12 +119,12 @@ impl Serving {
         let timeout = self.mesh.0.instance.limits.on_connect_timeout;
         let hooks = async {
             for hook in &self.mesh.0.connected {
-                tell(hook, hook_command(&self.mesh, &self.conn), timeout).await;
+                tell("on_connect", hook, hook_command(&self.mesh, &self.conn), timeout).await;
             }
         };
         // All of them together have what one has.
         if tokio::time::timeout(timeout, hooks).await.is_err() {
-            tracing::error!(conn = ?self.conn, "on_connect did not end in time");
+            self.mesh.0.reports.fault(&Fault::TimedOut("on_connect".into(), timeout));
         }
         if !self.conn.0.outbox.is_ending() {
             self.calls.with(Calls::release);

@@ -1,7 +1,9 @@
 //! From a frame to a handler and back. A handler that panics, hangs or is refused harms only its own call.
 
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -10,11 +12,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use mesh_proto::{Code, Form, RoomName, error_parts, json_string, reply_parts, scan};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::Serving;
 use super::calls::{Admission, Call};
 use crate::command::{Command, Reply};
 use crate::error::MeshError;
+use crate::fault::Fault;
 use crate::instance::Counters;
 use crate::mesh::Route;
 
@@ -93,7 +97,8 @@ impl Serving {
 
     fn panicked(&self, route: &Route) -> MeshError {
         Counters::add(&self.mesh.0.instance.counters.panics);
-        tracing::error!(command = %route.name, "a handler panicked");
+        let what = format!("the handler of {:?}", route.name);
+        self.mesh.0.reports.fault(&Fault::Panicked(what.into()));
         MeshError::new(Code::Internal, "internal error")
     }
 
@@ -107,10 +112,19 @@ impl Serving {
         let instance = &self.mesh.0.instance;
         let deadline = instance.limits.command_timeout;
         instance.tasks.spawn(async move {
-            let reply = match tokio::time::timeout(deadline, handling).await {
+            let mut handling = pin!(handling);
+            let watched = poll_fn(|cx| {
+                let begun = Instant::now();
+                let polled = handling.as_mut().poll(cx);
+                serving.mesh.0.reports.watch(begun, || format!("the handler of {:?}", route.name));
+                polled
+            });
+            let reply = match tokio::time::timeout(deadline, watched).await {
                 Ok(Ok(reply)) => reply,
                 Ok(Err(_)) => Err(serving.panicked(&route)),
                 Err(_) => {
+                    let what = format!("the handler of {:?}", route.name);
+                    serving.mesh.0.reports.fault(&Fault::TimedOut(what.into(), deadline));
                     let message =
                         format!("Command \"{}\" took longer than {} s", route.name, deadline.as_secs());
                     Err(MeshError::new(Code::Timeout, message))

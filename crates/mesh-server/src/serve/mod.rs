@@ -24,6 +24,7 @@ use session::{Session, Step, plain_command};
 pub(crate) use wire::{Half, Whole, Wire};
 
 use crate::conn::Conn;
+use crate::fault::{ClientFault, clients_fault};
 use crate::hub::{Outbox, Phase};
 use crate::instance::Counters;
 use crate::lock::Lock;
@@ -127,10 +128,13 @@ impl Serving {
             match polled {
                 Poll::Pending => more = false,
                 Poll::Ready(Ok(())) if n > 0 => {
+                    let begun = Instant::now();
                     let mut out = OUTPUT.take();
                     self.on_bytes(decoder, &mut input[..n], &mut out, cx);
                     self.reply(&mut out);
                     OUTPUT.set(out);
+                    // Once for all commands of a read: a look at the clock for each would cost a tenth of their time.
+                    self.mesh.0.reports.watch(begun, || format!("a handler called by {}", self.conn.id()));
                 }
                 Poll::Ready(_) => outbox.abort(),
             }
@@ -219,7 +223,10 @@ impl Serving {
                 return self.on_hello(id, payload);
             }
             Step::Latency(ms) => self.conn.set_latency_ms(ms),
-            Step::Bad => Counters::add(&self.mesh.0.instance.counters.bad_frames),
+            Step::Bad => {
+                Counters::add(&self.mesh.0.instance.counters.bad_frames);
+                self.mesh.0.reports.client_fault(&ClientFault::BadFrame(self.conn.clone()));
+            }
             Step::Nothing => {}
             Step::Close(code) => return Some(code),
         }
@@ -230,6 +237,12 @@ impl Serving {
     async fn finish<W: Wire>(self: Arc<Self>, mut wire: W, mut decoder: Decoder) {
         let outbox = self.conn.0.outbox.clone();
         self.calls.with(Calls::clear);
+        if let Phase::Closing(code) = outbox.phase()
+            && let Some(reason) = clients_fault(code)
+        {
+            let fault = ClientFault::Closed(self.conn.clone(), code, reason);
+            self.mesh.0.reports.client_fault(&fault);
+        }
         let instance = &self.mesh.0.instance;
         let (mesh, conn) = (self.mesh.clone(), self.conn.clone());
         let cleanup = instance.tasks.spawn(async move { unregister(&mesh, &conn).await });
