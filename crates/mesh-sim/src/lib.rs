@@ -1,1 +1,3 @@
 //! Seeded worlds that try to break Mesh.
+
+pub mod redis;

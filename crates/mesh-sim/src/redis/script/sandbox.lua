@@ -1,0 +1,121 @@
+-- What a script finds. Given: `host`, whose `call` is set anew for each run; and functions that Lua has not.
+local host, sha1hex, random, seed = ...
+
+local redis = {
+    LOG_DEBUG = 0,
+    LOG_VERBOSE = 1,
+    LOG_NOTICE = 2,
+    LOG_WARNING = 3,
+    REPL_NONE = 0,
+    REPL_AOF = 1,
+    REPL_SLAVE = 2,
+    REPL_REPLICA = 2,
+    REPL_ALL = 3,
+    sha1hex = sha1hex,
+}
+
+function redis.call(...)
+    local reply = host.call(...)
+    if type(reply) == "table" and reply.err ~= nil then
+        error(reply)
+    end
+    return reply
+end
+
+function redis.pcall(...)
+    return host.call(...)
+end
+
+function redis.status_reply(...)
+    if select("#", ...) ~= 1 or type(...) ~= "string" then
+        return { err = "ERR wrong number or type of arguments" }
+    end
+    return { ok = (...) }
+end
+
+-- "-CODE text" is an error as it goes over the wire; to anything else a code is put in front.
+function redis.error_reply(...)
+    if select("#", ...) ~= 1 or type(...) ~= "string" then
+        return { err = "ERR wrong number or type of arguments" }
+    end
+    local text = (...)
+    if text:sub(1, 1) ~= "-" then
+        text = "-" .. text
+    end
+    text = text:gsub("[\r\n]+$", "")
+    if text:find(" ", 1, true) then
+        return { err = text:sub(2) }
+    end
+    return { err = "ERR " .. text:sub(2) }
+end
+
+function redis.log() end
+
+function redis.replicate_commands()
+    return true
+end
+
+function redis.set_repl() end
+
+function redis.setresp(version)
+    if version ~= 2 then
+        error("only redis.setresp(2) is simulated")
+    end
+end
+
+-- As in Redis: numbers in a row that each run repeats.
+function math.random(low, high)
+    local r = random()
+    if low == nil then
+        return r
+    end
+    if high == nil then
+        low, high = 1, low
+    end
+    if low > high then
+        error("bad argument to 'random' (interval is empty)", 2)
+    end
+    return math.floor(r * (high - low + 1)) + low
+end
+
+function math.randomseed(number)
+    seed(number)
+end
+
+local globals = {}
+local names = {
+    "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget", "rawset", "select",
+    "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall", "_VERSION", "coroutine", "math", "string", "table",
+}
+for _, name in ipairs(names) do
+    globals[name] = _G[name]
+end
+globals.redis = redis
+setmetatable(globals, {
+    __index = function(_, name)
+        error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+    end,
+})
+
+-- Scripts see the globals through this, and so change none.
+local environment = setmetatable({}, {
+    __index = globals,
+    __newindex = function()
+        error("Attempt to modify a readonly table", 2)
+    end,
+    __metatable = false,
+})
+globals._G = environment
+
+local function told(failure)
+    if type(failure) ~= "table" then
+        return { err = "ERR " .. tostring(failure) }
+    end
+    return failure
+end
+
+local function run(script)
+    return xpcall(script, told)
+end
+
+return globals, environment, run
