@@ -51,6 +51,10 @@ pub enum Control {
     Close(u16),
     /// Take every local member out of the room that this topic is.
     ClearRoom,
+    /// Something the publisher asks of an instance, and the number it wants the answer under.
+    Ask(u64, Bytes),
+    /// The answer to what the instance asked under this number.
+    Answer(u64, Bytes),
 }
 
 /// What an instance gives to be published on a topic.
@@ -118,6 +122,10 @@ impl Arrival {
             Audience::All => 0,
             Audience::Except(ids) | Audience::Only(ids) => ids.len() * size_of::<ConnId>(),
         };
-        size_of::<Self>() + self.topic.name.len() + ids + text(&self.full) + text(&self.patch)
+        let control = match &self.control {
+            Some(Control::Ask(_, body) | Control::Answer(_, body)) => body.len(),
+            Some(Control::Close(_) | Control::ClearRoom) | None => 0,
+        };
+        size_of::<Self>() + self.topic.name.len() + ids + text(&self.full) + text(&self.patch) + control
     }
 }

@@ -38,6 +38,8 @@ pub async fn what_arrives_is_what_was_published(world: &impl World) {
         },
         Announce::control(topic.clone(), Audience::Only(ids.clone()), Control::Close(4000)),
         Announce::control(topic.clone(), Audience::Only([].into()), Control::ClearRoom),
+        Announce::control(topic.clone(), Audience::All, Control::Ask(u64::MAX, bytes("{\"a\":\"\u{0}\"}"))),
+        Announce::control(topic.clone(), Audience::All, Control::Answer(0, bytes(""))),
         Announce::text(topic.clone(), bytes("")),
     ];
     for (n, sent) in (1..).zip(announcements) {
