@@ -5,6 +5,8 @@ const sendMs = 33;
 const idleMs = 8_000;
 const latencyMs = 3_000;
 const messagesMax = 300;
+// What a cursor's name takes to its right and below it; see `.cursor span`.
+const labelPx = { width: 180, height: 44 };
 
 const $ = (id) => document.getElementById(id);
 const stage = $("stage");
@@ -67,16 +69,18 @@ function isMe(id) {
 
 function showPeople() {
   const mine = (id) => (isMe(id) ? 0 : 1);
-  const items = [...here].sort((a, b) => mine(a) - mine(b)).map((id) => {
-    const { name, color } = profiles.get(id);
-    const item = document.createElement("li");
-    const label = document.createElement("span");
-    label.textContent = isMe(id) ? `${name} (you)` : name;
-    item.className = isMe(id) ? "me" : "";
-    item.style.setProperty("--color", color);
-    item.append(label);
-    return item;
-  });
+  const items = [...here]
+    .sort((a, b) => mine(a) - mine(b))
+    .map((id) => {
+      const { name, color } = profiles.get(id);
+      const item = document.createElement("li");
+      const label = document.createElement("span");
+      label.textContent = isMe(id) ? `${name} (you)` : name;
+      item.className = isMe(id) ? "me" : "";
+      item.style.setProperty("--color", color);
+      item.append(label);
+      return item;
+    });
   $("people").replaceChildren(...items);
   $("count").textContent = String(here.size);
   $("hint").hidden = here.size > 1;
@@ -157,7 +161,12 @@ function dress(cursor, id) {
 function makeCursor(id) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  const attributes = { d: "M1 1l6 16 2.6-6.6L16 7.6z", fill: "currentColor", stroke: "#fff", "stroke-width": "1.5" };
+  const attributes = {
+    d: "M1 1l6 16 2.6-6.6L16 7.6z",
+    fill: "currentColor",
+    stroke: "#fff",
+    "stroke-width": "1.5",
+  };
   for (const [name, value] of Object.entries(attributes)) path.setAttribute(name, value);
   svg.setAttribute("width", "20");
   svg.setAttribute("height", "20");
@@ -181,8 +190,8 @@ mesh.onPush("cursor", ({ from, x, y }) => {
   }
   cursor.style.setProperty("--x", x);
   cursor.style.setProperty("--y", y);
-  cursor.classList.toggle("right", x > 0.75);
-  cursor.classList.toggle("low", y > 0.9);
+  cursor.classList.toggle("right", (1 - x) * stage.clientWidth < labelPx.width);
+  cursor.classList.toggle("low", (1 - y) * stage.clientHeight < labelPx.height);
   cursor.classList.remove("idle");
   clearTimeout(cursor.idle);
   cursor.idle = setTimeout(() => cursor.classList.add("idle"), idleMs);
@@ -201,7 +210,10 @@ function sendPoint() {
 function move(event) {
   const box = stage.getBoundingClientRect();
   const within = (value) => Math.min(1, Math.max(0, Number(value.toFixed(4))));
-  point = { x: within((event.clientX - box.left) / box.width), y: within((event.clientY - box.top) / box.height) };
+  point = {
+    x: within((event.clientX - box.left) / box.width),
+    y: within((event.clientY - box.top) / box.height),
+  };
   // The last point is always sent, so nobody is left standing where they no longer are.
   sending ??= setTimeout(sendPoint, Math.max(0, sentAt + sendMs - performance.now()));
 }
