@@ -1,0 +1,36 @@
+//! A feed for every Redis that serves a shard.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Shared, feed};
+use crate::io::{Io, Task};
+use crate::key::Shard;
+
+pub(super) async fn keep(shared: Arc<Shared>, io: Arc<Io>) {
+    let mut map = shared.commands.map.clone();
+    let mut feeds = BTreeMap::<String, (Vec<Shard>, Task)>::new();
+    loop {
+        let now = map.borrow_and_update().clone();
+        let nodes = now.nodes().iter().map(|node| (node.name(), (now.served_by(node), node.clone())));
+        let nodes: BTreeMap<_, _> = nodes.filter(|(_, (shards, _))| !shards.is_empty()).collect();
+        feeds.retain(|name, (shards, _)| {
+            let stays = nodes.get(name).is_some_and(|(now, _)| now == shards);
+            if !stays {
+                shared.with(|state| state.remove_feed(name));
+            }
+            stays
+        });
+        for (name, (shards, node)) in nodes {
+            if !feeds.contains_key(&name) {
+                shared.with(|state| state.add_feed(&name, shards.clone()));
+                let task = io.spawn(feed::listen(shared.clone(), node, shards.clone()));
+                feeds.insert(name, (shards, task));
+            }
+        }
+        if map.changed().await.is_err() {
+            // The backend is gone; the feeds go on until the link is.
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Which topics are wished for, which are open, and through which connection.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_backend::{Inbox, Key, Result};
+use redis::aio::MultiplexedConnection;
+use tokio::time::Instant;
+
+use crate::error::unavailable;
+use crate::key::Shard;
+use crate::message;
+
+/// What was published by a link must come back to it within this time, else it says that it is in trouble.
+const HEARD_WITHIN: Duration = Duration::from_secs(3);
+
+/// Everything about topics that changes.
+#[derive(Default)]
+pub(super) struct State {
+    /// By channel.
+    topics: BTreeMap<String, Topic>,
+    /// By the name of the node.
+    feeds: BTreeMap<String, Feed>,
+    /// When which topics will be given up, in order. As many as were left within the linger.
+    leaving: VecDeque<(Instant, String)>,
+    sessions: u64,
+    /// How many messages were not ours.
+    malformed: u64,
+    closed: bool,
+}
+
+struct Topic {
+    key: Key,
+    shard: Shard,
+    wished: bool,
+    /// Whether what arrives is handed on.
+    open: bool,
+    /// Since which session Redis has it, 0 if it has not.
+    session: u64,
+    /// When it will be given up, if nobody wishes for it before.
+    until: Option<Instant>,
+}
+
+/// One node's connection for subscriptions.
+struct Feed {
+    shards: Vec<Shard>,
+    session: u64,
+    /// There once everything is subscribed to on it.
+    connection: Option<MultiplexedConnection>,
+    /// Why there is none.
+    why: String,
+    /// When a publication of our own came back the last time.
+    heard: Instant,
+    /// The highest number among them.
+    echo: u64,
+}
+
+/// What a push means for the connection it came on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing.
+    Fine,
+    /// It lost a subscription that is wished for.
+    Doubtful,
+}
+
+impl State {
+    pub(super) fn closed() -> Self {
+        Self { closed: true, ..Self::default() }
+    }
+
+    /// Whether every node is listened to.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.feeds.is_empty() && self.feeds.values().all(|feed| feed.connection.is_some())
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        let trouble = |(name, feed): (&String, &Feed)| match feed.connection {
+            None => Some(format!("not subscribed at {name}: {}", feed.why)),
+            Some(_) if feed.heard.elapsed() > HEARD_WITHIN => {
+                Some(format!("nothing published at {name} came back for {:?}", feed.heard.elapsed()))
+            }
+            Some(_) => None,
+        };
+        self.feeds.iter().find_map(trouble)
+    }
+
+    /// Wish for a topic. Gives the connection to ask on, if it has to be asked for.
+    pub(super) fn wish(
+        &mut self,
+        channel: &str,
+        key: &Key,
+        shard: Shard,
+        owner: Option<&str>,
+    ) -> Result<Option<MultiplexedConnection>> {
+        if self.closed {
+            return Err(unavailable("the link is closed"));
+        }
+        let new = || Topic { key: key.clone(), shard, wished: true, open: false, session: 0, until: None };
+        let topic = self.topics.entry(channel.to_owned()).or_insert_with(new);
+        topic.wished = true;
+        topic.until = None;
+        let owner = owner.ok_or_else(|| unavailable(format!("no Redis serves shard {shard} now")))?;
+        let feed =
+            self.feeds.get(owner).ok_or_else(|| unavailable(format!("not subscribed at {owner} yet")))?;
+        match &feed.connection {
+            None => Err(unavailable(format!("not subscribed at {owner}: {}", feed.why))),
+            Some(_) if topic.open => Ok(None),
+            Some(connection) => Ok(Some(connection.clone())),
+        }
+    }
+
+    /// It was refused.
+    pub(super) fn forget(&mut self, channel: &str) {
+        self.topics.remove(channel);
+    }
+
+    /// Says whether there is something to give up later.
+    pub(super) fn leave(&mut self, channel: &str, until: Instant) -> bool {
+        let Some(topic) = self.topics.get_mut(channel).filter(|topic| topic.wished) else { return false };
+        topic.wished = false;
+        topic.open = false;
+        topic.until = Some(until);
+        self.leaving.push_back((until, channel.to_owned()));
+        true
+    }
+
+    /// When the next one is to be given up.
+    pub(super) fn next_leave(&self) -> Option<Instant> {
+        self.leaving.front().map(|(until, _)| *until)
+    }
+
+    /// Those to be given up now, with the connection on which to do so. They are forgotten.
+    pub(super) fn give_up(&mut self, now: Instant, most: usize) -> Vec<(String, MultiplexedConnection)> {
+        let mut over = Vec::new();
+        while over.len() < most
+            && let Some((until, _)) = self.leaving.front()
+            && *until <= now
+            && let Some((until, channel)) = self.leaving.pop_front()
+        {
+            // Unless it was wished for, or left once more, in between.
+            let Some(topic) = self.topics.get(&channel) else { continue };
+            if topic.wished || topic.until != Some(until) {
+                continue;
+            }
+            let feed = self.feeds.values().find(|feed| feed.shards.contains(&topic.shard));
+            if let Some(connection) = feed.and_then(|feed| feed.connection.clone()) {
+                over.push((channel.clone(), connection));
+            }
+            self.topics.remove(&channel);
+        }
+        over
+    }
+
+    /// A node to listen to.
+    pub(super) fn add_feed(&mut self, name: &str, shards: Vec<Shard>) {
+        let why = "not connected yet".to_owned();
+        let feed = Feed { shards, session: 0, connection: None, why, heard: Instant::now(), echo: 0 };
+        self.feeds.insert(name.to_owned(), feed);
+    }
+
+    /// A node that serves nothing any more, or other shards than it did.
+    pub(super) fn remove_feed(&mut self, name: &str) {
+        self.lose(name, String::new());
+        self.feeds.remove(name);
+    }
+
+    /// The number of a new connection.
+    pub(super) fn begin(&mut self, name: &str) -> Option<u64> {
+        self.sessions += 1;
+        let feed = self.feeds.get_mut(name)?;
+        feed.session = self.sessions;
+        Some(self.sessions)
+    }
+
+    /// The connection is gone: everything on it is shut.
+    pub(super) fn lose(&mut self, name: &str, why: String) {
+        let Some(feed) = self.feeds.get_mut(name) else { return };
+        feed.connection = None;
+        feed.why = why;
+        feed.session = 0;
+        for topic in self.topics.values_mut().filter(|topic| feed.shards.contains(&topic.shard)) {
+            topic.open = false;
+            topic.session = 0;
+        }
+    }
+
+    /// Channels that are wished for and that this session does not have yet; with none left, the connection is the one
+    /// to use, and the word is that continuity was lost.
+    pub(super) fn resume(
+        &mut self,
+        name: &str,
+        connection: &MultiplexedConnection,
+        inbox: &Inbox,
+        most: usize,
+    ) -> Vec<String> {
+        let Some(feed) = self.feeds.get_mut(name) else { return Vec::new() };
+        let session = feed.session;
+        let of_feed = |topic: &Topic| topic.wished && feed.shards.contains(&topic.shard);
+        let wanting = self.topics.iter().filter(|(_, topic)| of_feed(topic) && topic.session != session);
+        let wanting: Vec<_> = wanting.take(most).map(|(channel, _)| channel.clone()).collect();
+        if wanting.is_empty() {
+            let mut any = false;
+            for topic in self.topics.values_mut().filter(|topic| of_feed(topic)) {
+                topic.open = true;
+                any = true;
+            }
+            feed.connection = Some(connection.clone());
+            feed.heard = Instant::now();
+            // Nothing can be missing where nothing was wished for.
+            if any {
+                inbox.lose_continuity();
+            }
+        }
+        wanting
+    }
+
+    /// Redis confirmed a subscription.
+    pub(super) fn confirm(&mut self, name: &str, session: u64, channel: &str) {
+        let Some(feed) = self.feeds.get(name).filter(|feed| feed.session == session) else { return };
+        let Some(topic) = self.topics.get_mut(channel) else { return };
+        topic.session = session;
+        topic.open = topic.wished && feed.connection.is_some();
+    }
+
+    /// Redis ended a subscription.
+    pub(super) fn ended(&self, session: u64, channel: &str) -> Verdict {
+        match self.topics.get(channel) {
+            Some(topic) if topic.wished && topic.session == session => Verdict::Doubtful,
+            _ => Verdict::Fine,
+        }
+    }
+
+    /// A publication of our own came back.
+    pub(super) fn heard(&mut self, name: &str, session: u64, number: &[u8]) {
+        if let Some(feed) = self.feeds.get_mut(name).filter(|feed| feed.session == session) {
+            feed.heard = Instant::now();
+            let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+            feed.echo = feed.echo.max(number.unwrap_or_default());
+        }
+    }
+
+    /// Whether our own publication of this number came back from every node.
+    pub(super) fn has_echo(&self, number: u64) -> bool {
+        self.feeds.values().all(|feed| feed.echo >= number)
+    }
+
+    /// How long ago that was.
+    pub(super) fn silence(&self, name: &str) -> Duration {
+        self.feeds.get(name).map_or(Duration::ZERO, |feed| feed.heard.elapsed())
+    }
+
+    /// Something arrived on a channel.
+    pub(super) fn arrive(&mut self, session: u64, channel: &str, payload: Bytes, inbox: &Inbox) {
+        let Some(topic) = self.topics.get(channel).filter(|topic| topic.open && topic.session == session)
+        else {
+            return;
+        };
+        match message::decode(topic.key.clone(), payload) {
+            Ok(arrival) => inbox.push(arrival),
+            Err(message::Malformed) => {
+                self.malformed += 1;
+                // The first one, and then ever rarer.
+                if self.malformed.is_power_of_two() {
+                    tracing::warn!(
+                        "{} messages on Mesh's channels were not Mesh's and were dropped, the last one on {channel:?}; \
+                         does another application publish there?",
+                        self.malformed
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sizes = (self.topics.len(), self.feeds.len(), self.leaving.len());
+        f.debug_struct("State").field("topics_feeds_leaving", &sizes).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,216 @@
+//! Entering, leaving and looking at rosters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mesh_backend::{Announce, Entered, Key, Kind, Left, Member, Result, Roll};
+use mesh_proto::ConnId;
+
+use super::RedisLink;
+use crate::call::Call;
+use crate::key::{Shard, letter, range};
+use crate::reply::Reply;
+use crate::script::{ENTER, FIND, LEAVE, ROLL, ROSTERS};
+
+/// Names of one page of a list at most, of each shard: a bound on one answer.
+pub(super) const LIST_MAX: usize = 100_000;
+
+/// Seats of one page of a roster at most.
+const PAGE_MAX: usize = 100_000;
+
+impl RedisLink {
+    pub(super) async fn do_enter(
+        &self,
+        roster: &Key,
+        who: ConnId,
+        value: Option<Bytes>,
+        announce: Option<Announce>,
+    ) -> Result<Entered> {
+        let keys = &self.commands.keys;
+        let shard = keys.shard(roster);
+        let call = self
+            .call(&ENTER, shard)
+            .key(keys.seats(roster))
+            .key(keys.order(roster))
+            .key(keys.of_shard(shard, "sequence"))
+            .key(keys.index(shard, "rosters", roster.kind));
+        let topic = announce.as_ref().map_or(roster, |announce| &announce.topic);
+        let call = self.on_channel(call.key(keys.counts(topic)), topic);
+        let value = match value {
+            Some(value) => [b"+", &value[..]].concat(),
+            None => b"-".to_vec(),
+        };
+        let call = call.arg(who.to_string()).arg(value).arg(roster.name.to_string());
+        let call = call.arg(letter(roster.kind).to_string());
+        let (call, elsewhere) = self.announced(call, shard, announce);
+        let mut reply = self.commands.run(shard, call).await?;
+        let entered = Entered { new: reply.is_one()?, offset: reply.parse()? };
+        if let Some(announce) = elsewhere.filter(|_| entered.new) {
+            self.do_publish(&announce).await?;
+        }
+        Ok(entered)
+    }
+
+    pub(super) async fn do_leave(
+        &self,
+        roster: &Key,
+        who: ConnId,
+        announce: Option<Announce>,
+    ) -> Result<Left> {
+        let keys = &self.commands.keys;
+        let shard = keys.shard(roster);
+        let call = self.call(&LEAVE, shard).key(keys.seats(roster)).key(keys.order(roster)).key(keys.index(
+            shard,
+            "rosters",
+            roster.kind,
+        ));
+        let topic = announce.as_ref().map_or(roster, |announce| &announce.topic);
+        let call = self.on_channel(call.key(keys.counts(topic)), topic);
+        let call =
+            call.arg(who.to_string()).arg(roster.name.to_string()).arg(letter(roster.kind).to_string());
+        let (call, elsewhere) = self.announced(call, shard, announce);
+        let mut reply = self.commands.run(shard, call).await?;
+        let left = Left { was_in: reply.is_one()?, count: reply.parse()? };
+        if let Some(announce) = elsewhere.filter(|_| left.was_in) {
+            self.do_publish(&announce).await?;
+        }
+        Ok(left)
+    }
+
+    /// An announcement whose topic is in the roster's shard is part of the same step. On a cluster it may be in
+    /// another; then it is a second step, after the first: if that one fails, the call says `Unavailable`, which means
+    /// that it may have taken place.
+    fn announced(&self, call: Call, shard: Shard, announce: Option<Announce>) -> (Call, Option<Announce>) {
+        match announce {
+            None => (call, None),
+            Some(announce) if self.commands.keys.shard(&announce.topic) == shard => {
+                (call.arg(self.blob(&announce)), None)
+            }
+            elsewhere => (call, elsewhere),
+        }
+    }
+
+    pub(super) async fn do_roll(&self, roster: &Key, after: u64, limit: usize) -> Result<Roll> {
+        let keys = &self.commands.keys;
+        let shard = keys.shard(roster);
+        let call = self.call(&ROLL, shard).key(keys.seats(roster)).key(keys.order(roster));
+        let call = call.number(after).number(limit.min(PAGE_MAX) as u64);
+        let mut reply = self.commands.run(shard, call).await?;
+        let count = reply.parse()?;
+        let mut list = reply.list()?;
+        let mut members = Vec::new();
+        while !list.is_empty() {
+            let who = list.parse()?;
+            members.push(member(who, &list.bytes()?).ok_or_else(|| list.strange())?);
+        }
+        Ok(Roll { members, count })
+    }
+
+    pub(super) async fn do_find(&self, wanted: &[(Key, ConnId)]) -> Result<Vec<Option<Member>>> {
+        let keys = &self.commands.keys;
+        // By shard: which of the wanted.
+        let mut shards = BTreeMap::<Shard, Vec<usize>>::new();
+        for (index, (roster, _)) in wanted.iter().enumerate() {
+            shards.entry(keys.shard(roster)).or_default().push(index);
+        }
+        let calls = shards.iter().map(|(shard, indices)| {
+            let call = indices.iter().fold(self.call(&FIND, *shard), |call, index| {
+                let (roster, who) = &wanted[*index];
+                call.key(keys.seats(roster)).arg(who.to_string())
+            });
+            (*shard, call)
+        });
+        let mut found = vec![None; wanted.len()];
+        for (shard, mut reply) in self.commands.run_all(calls.collect()).await? {
+            let mut list = reply.list()?;
+            for index in shards.get(&shard).into_iter().flatten() {
+                let Some(seat) = list.maybe_bytes()? else { continue };
+                found[*index] = Some(member(wanted[*index].1, &seat).ok_or_else(|| list.strange())?);
+            }
+        }
+        if wanted.is_empty() {
+            // Nobody was asked, and the dead are told all the same.
+            self.check().await?;
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn list_rosters(
+        &self,
+        kind: Kind,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(Arc<str>, u64)>> {
+        let limit = limit.min(LIST_MAX);
+        let (from, to) = range(prefix, after);
+        let call = |shard| {
+            self.call(&ROSTERS, shard)
+                .key(self.commands.keys.index(shard, "rosters", kind))
+                .arg(letter(kind).to_string())
+                .arg(from.clone())
+                .arg(to.clone())
+                .number(limit as u64)
+        };
+        let mut found = Vec::new();
+        for (_, mut reply) in self.commands.run_everywhere(call).await? {
+            let mut list = reply.list()?;
+            while !list.is_empty() {
+                found.push((name(&mut list)?, list.parse()?));
+            }
+        }
+        found.sort();
+        found.truncate(limit);
+        Ok(found)
+    }
+}
+
+/// The next name of a list.
+pub(super) fn name(list: &mut Reply) -> Result<Arc<str>> {
+    list.text().map(Arc::from)
+}
+
+/// `<offset> <owner> +<value>`, or `-` where there is none.
+pub(super) fn member(who: ConnId, seat: &Bytes) -> Option<Member> {
+    let mut words = seat.splitn(3, |byte| *byte == b' ');
+    let offset = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+    let owner = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+    let value = match words.next()?.split_first()? {
+        (b'+', value) => Some(seat.slice_ref(value)),
+        (b'-', []) => None,
+        _ => return None,
+    };
+    Some(Member { who, offset, owner, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_proto::{Entropy, Incarnation};
+
+    use super::*;
+
+    #[test]
+    fn a_seat_that_is_none_is_none() {
+        let entropy = Entropy::from_seed(1);
+        let (who, owner) = (ConnId::random(&entropy), Incarnation::random(&entropy));
+        let seat = |text: &str| member(who, &Bytes::from(text.replace("OWNER", &owner.to_string())));
+        let value = |text| seat(text).unwrap().value;
+        assert_eq!(value("7 OWNER -"), None);
+        assert_eq!(value("7 OWNER +"), Some(Bytes::new()));
+        assert_eq!(value("7 OWNER + a b"), Some(Bytes::from_static(b" a b")));
+        for bad in [
+            "",
+            "7",
+            "7 OWNER",
+            "7 OWNER ",
+            "7 OWNER x",
+            "7 OWNER -x",
+            "x OWNER -",
+            "7 nobody -",
+            "-7 OWNER -",
+        ] {
+            assert_eq!(seat(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Subscribing and publishing.
+
+use mesh_backend::{Announce, Key, Result};
+
+use super::RedisLink;
+use crate::script::{CHECK, PUBLISH};
+
+impl RedisLink {
+    pub(super) async fn do_subscribe(&self, topic: &Key) -> Result<()> {
+        let shard = self.commands.keys.shard(topic);
+        let check = self.commands.run(shard, self.call(&CHECK, shard));
+        let (checked, heard) = tokio::join!(check, self.ears.subscribe(topic));
+        checked?;
+        heard
+    }
+
+    pub(super) async fn do_unsubscribe(&self, topic: &Key) -> Result<()> {
+        self.ears.unsubscribe(topic);
+        let shard = self.commands.keys.shard(topic);
+        self.commands.run(shard, self.call(&CHECK, shard)).await?;
+        Ok(())
+    }
+
+    pub(super) async fn do_publish(&self, announce: &Announce) -> Result<()> {
+        let (keys, topic) = (&self.commands.keys, &announce.topic);
+        let shard = keys.shard(topic);
+        let call = self.call(&PUBLISH, shard).key(keys.counts(topic));
+        let call = self.on_channel(call, topic).arg(self.blob(announce));
+        self.commands.run(shard, call).await?;
+        Ok(())
+    }
+}

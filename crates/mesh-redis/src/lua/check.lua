@@ -1,0 +1,2 @@
+-- KEYS: alive. ARGV: me. Only to be fenced.
+return 1

@@ -1,0 +1,39 @@
+-- KEYS: alive, hash, stream. ARGV: me, n(ewest) or b(efore) or a(fter), limit, offset, epoch, tag.
+-- Gives epoch, newest, the offset before the oldest, whether it is lost, entries.
+local log = open(KEYS[2], KEYS[3])
+if not log then
+  return { 1 }
+end
+if trim(log, KEYS[3], now_ms()) then
+  redis.call('HSET', KEYS[2], 'f', int(log.f), 'b', int(log.b), 'x', int(log.x))
+end
+local limit, offset = tonumber(ARGV[3]), tonumber(ARGV[4])
+local oldest, stop = log.f + 1, log.o + 1
+local from, lost = stop, 0
+if ARGV[2] == 'n' then
+  from = math.max(oldest, stop - limit)
+elseif ARGV[2] == 'b' then
+  stop = math.max(oldest, math.min(offset, stop))
+  from = math.max(oldest, stop - limit)
+else
+  local tag = ARGV[6]
+  if offset == log.o then
+    tag = log.t
+  elseif offset > log.f and offset < log.o then
+    tag = redis.call('XRANGE', KEYS[3], int(offset) .. '-1', int(offset) .. '-1')[1][2][2]
+  end
+  if ARGV[5] ~= log.e or offset > log.o or tag ~= ARGV[6] then
+    lost = 1
+  else
+    if offset + 1 < oldest then
+      lost = 1
+    end
+    from = math.max(oldest, offset + 1)
+    stop = math.min(from + limit, stop)
+  end
+end
+local entries = {}
+if from < stop then
+  entries = redis.call('XRANGE', KEYS[3], int(from) .. '-1', int(stop - 1) .. '-1')
+end
+return { 1, log.e, int(log.o), int(log.f), lost, entries }

@@ -1,0 +1,169 @@
+//! One server process.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use mesh_proto::Entropy;
+use tokio::time::{Instant, sleep};
+
+/// Ports below those that the system hands out by itself; a cluster also takes each plus 10,000.
+const PORTS: std::ops::Range<u16> = 5000..9900;
+
+/// How long a server may take to answer.
+const START_MAX: Duration = Duration::from_secs(10);
+
+/// Starts a server, tells its process id, and ends it when whoever holds the other end is gone, however it went.
+const KEEPER: &str = r#""$0" "$@" >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null"#;
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    program: String,
+    arguments: Vec<String>,
+    port: u16,
+    keeper: Child,
+    pid: u32,
+}
+
+impl Server {
+    /// A Redis that holds nothing.
+    pub(crate) async fn redis() -> Self {
+        Self::redis_with(&[]).await
+    }
+
+    /// With more options.
+    pub(crate) async fn redis_with(options: &[&str]) -> Self {
+        Self::start("redis-server", options).await
+    }
+
+    /// Of a program that takes Redis' options.
+    pub(crate) async fn start(program: &str, options: &[&str]) -> Self {
+        let mut last = String::new();
+        for _ in 0..20 {
+            match Self::try_start(program, free_port(), options).await {
+                Ok(server) => return server,
+                // Somebody else took the port in between.
+                Err(why) => last = why,
+            }
+        }
+        panic!("{program} does not start: {last}. `cargo xtask setup` installs it");
+    }
+
+    async fn try_start(program: &str, port: u16, options: &[&str]) -> Result<Self, String> {
+        let fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"];
+        let mut arguments = vec!["--port".to_owned(), port.to_string()];
+        arguments.extend(fixed.iter().chain(options).map(|option| (*option).to_owned()));
+        let (keeper, pid) = spawn(program, &arguments)?;
+        let server = Self { program: program.to_owned(), arguments, port, keeper, pid };
+        server.answers().await.map(|()| server)
+    }
+
+    /// Wait until it answers.
+    async fn answers(&self) -> Result<(), String> {
+        let until = Instant::now() + START_MAX;
+        while Instant::now() < until {
+            if ping(self.port) {
+                return Ok(());
+            }
+            if !is_running(self.pid) {
+                return Err(format!("it ended at once, on port {}", self.port));
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        Err(format!("it does not answer on port {}", self.port))
+    }
+
+    /// Its port on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its address as a URL.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// End it as a power failure would.
+    pub(crate) fn kill(&mut self) {
+        signal("-9", self.pid);
+        let _ = self.keeper.stdin.take();
+        let _ = self.keeper.wait();
+    }
+
+    /// Start it again on the same port, holding nothing.
+    pub(crate) async fn restart(&mut self) {
+        let (keeper, pid) = spawn(&self.program, &self.arguments).unwrap();
+        (self.keeper, self.pid) = (keeper, pid);
+        self.answers().await.unwrap();
+    }
+
+    /// Send a command from outside of Mesh, and give what comes back as text.
+    pub(crate) fn command(&self, words: &[&str]) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut text = format!("*{}\r\n", words.len());
+        for word in words {
+            text += &format!("${}\r\n{word}\r\n", word.len());
+        }
+        // The connection is closed behind the answer.
+        text += "*1\r\n$4\r\nQUIT\r\n";
+        stream.write_all(text.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).trim_end_matches("+OK\r\n").trim_end().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.keeper.stdin.take().is_some() {
+            let _ = self.keeper.wait();
+        }
+    }
+}
+
+fn spawn(program: &str, arguments: &[String]) -> Result<(Child, u32), String> {
+    let mut keeper = Command::new("sh")
+        .args(["-c", KEEPER, program])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let mut line = String::new();
+    BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).map_err(|error| error.to_string())?;
+    Ok((keeper, line.trim().parse().map_err(|_| format!("no process id: {line:?}"))?))
+}
+
+fn signal(name: &str, pid: u32) -> bool {
+    let mut kill = Command::new("kill");
+    kill.args([name, &pid.to_string()]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+fn is_running(pid: u32) -> bool {
+    signal("-0", pid)
+}
+
+fn ping(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+    let mut answer = [0; 5];
+    // With a password it answers that it wants one.
+    stream.write_all(b"PING\r\n").is_ok()
+        && stream.read_exact(&mut answer).is_ok()
+        && matches!(answer[0], b'+' | b'-')
+}
+
+/// A port that nobody listens on now.
+pub(crate) fn free_port() -> u16 {
+    let entropy = Entropy::from_os();
+    loop {
+        let port = PORTS.start + (entropy.u64() % PORTS.len() as u64) as u16;
+        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if free(port) && free(port + 10_000) {
+            return port;
+        }
+    }
+}
