@@ -25,7 +25,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// ## Errors
     ///
     /// When the connection ends, or says what is no RESP.
-    pub async fn call<A: Into<Bytes>>(&mut self, args: impl IntoIterator<Item = A>) -> io::Result<Reply> {
+    pub async fn call<A: AsRef<[u8]>>(&mut self, args: impl IntoIterator<Item = A>) -> io::Result<Reply> {
         self.send(args).await?;
         self.next().await
     }
@@ -35,8 +35,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// ## Errors
     ///
     /// When the connection has ended.
-    pub async fn send<A: Into<Bytes>>(&mut self, args: impl IntoIterator<Item = A>) -> io::Result<()> {
-        let args = args.into_iter().map(|arg| Reply::Bulk(arg.into())).collect();
+    pub async fn send<A: AsRef<[u8]>>(&mut self, args: impl IntoIterator<Item = A>) -> io::Result<()> {
+        let args = args.into_iter().map(|arg| Reply::Bulk(Bytes::copy_from_slice(arg.as_ref()))).collect();
         let mut bytes = BytesMut::new();
         Reply::Array(args).encode(Proto::Resp2, &mut bytes);
         self.stream.write_all(&bytes).await?;

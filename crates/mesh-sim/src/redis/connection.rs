@@ -34,8 +34,14 @@ async fn read<S: AsyncRead>(redis: &Redis, id: u64, signals: &Signals, mut strea
         until_read(redis, id, signals).await;
         match requests.next() {
             Ok(Some(request)) => {
-                redis.with(|server| server.execute(id, &request));
-                continue;
+                let goes_on = redis.with(|server| {
+                    server.execute(id, &request);
+                    server.world.clients.find(id).is_some_and(|client| !client.is_closing)
+                });
+                if goes_on {
+                    continue;
+                }
+                break;
             }
             Ok(None) => {}
             Err(why) => {

@@ -20,6 +20,10 @@ use super::settings::Settings;
 /// When the clock of a simulated server begins: in November 2023, as good as any other.
 const BEGINNING_MS: u64 = 1_700_000_000_000;
 
+/// What a script is told that calls a command with too few arguments, or too many.
+pub(crate) const WRONG_COUNT: Failure =
+    Failure::told("ERR Wrong number of args calling Redis command from script");
+
 /// Who calls a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
@@ -110,9 +114,7 @@ impl World {
             (false, Caller::Client) => {
                 Err(Failure::arity(&name.escape_ascii().to_string().to_ascii_lowercase()))
             }
-            (false, Caller::Script) => {
-                Err(Failure::told("ERR Wrong number of args calling Redis command from script"))
-            }
+            (false, Caller::Script) => Err(WRONG_COUNT),
         };
         for (word, is_sharded) in [("publish", false), ("spublish", true)] {
             if name.eq_ignore_ascii_case(word.as_bytes()) {

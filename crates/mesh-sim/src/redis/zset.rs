@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-/// A score. Never NaN; the two zeros are equal.
+/// A score. Never NaN.
 #[derive(Clone, Copy, Debug)]
 struct Score(f64);
 
@@ -58,6 +58,8 @@ impl Zset {
     }
 
     pub(crate) fn insert(&mut self, member: Bytes, score: f64) {
+        // Adding it takes the sign from a zero, as the encoding of small sets does in Redis.
+        let score = score + 0.0;
         if let Some(old) = self.scores.insert(member.clone(), score) {
             self.order.remove(&(Score(old), member.clone()));
         }

@@ -88,7 +88,7 @@ impl Requests {
                     Some((b'$', _)) => {}
                     other => {
                         let got = other.map_or('\r', |(byte, _)| char::from(*byte));
-                        return Err(BadRequest(format!("expected '$', got '{}'", got.escape_default())));
+                        return Err(BadRequest(format!("expected '$', got '{got}'")));
                     }
                 }
                 let length = number::integer(&text[1..]).filter(|length| *length <= ARGUMENT_BYTES_MAX);

@@ -82,15 +82,44 @@ function math.randomseed(number)
     seed(number)
 end
 
-local globals = {}
-local names = {
-    "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget", "rawset", "select",
-    "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall", "_VERSION", "coroutine", "math", "string", "table",
+local function readonly()
+    error("Attempt to modify a readonly table", 2)
+end
+
+-- What is behind it can be read and not changed.
+local function guarded(table)
+    return setmetatable({}, { __index = table, __newindex = readonly, __metatable = false })
+end
+
+-- An error of `redis.call` is a table where nobody catches it, and its text where somebody does.
+local function caught(ok, ...)
+    if ok then
+        return true, ...
+    end
+    local failure = ...
+    if type(failure) == "table" and type(failure.err) == "string" then
+        return false, failure.err
+    end
+    return false, ...
+end
+
+local globals = {
+    redis = guarded(redis),
+    pcall = function(...)
+        return caught(pcall(...))
+    end,
 }
-for _, name in ipairs(names) do
+local functions = {
+    "assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget", "rawset", "select",
+    "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall", "_VERSION",
+}
+for _, name in ipairs(functions) do
     globals[name] = _G[name]
 end
-globals.redis = redis
+for _, name in ipairs({ "coroutine", "math", "string", "table" }) do
+    globals[name] = guarded(_G[name])
+end
+getmetatable("").__index = globals.string
 setmetatable(globals, {
     __index = function(_, name)
         error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
@@ -98,13 +127,7 @@ setmetatable(globals, {
 })
 
 -- Scripts see the globals through this, and so change none.
-local environment = setmetatable({}, {
-    __index = globals,
-    __newindex = function()
-        error("Attempt to modify a readonly table", 2)
-    end,
-    __metatable = false,
-})
+local environment = guarded(globals)
 globals._G = environment
 
 local function told(failure)

@@ -11,7 +11,7 @@ use super::{convert, sha1hex};
 use crate::redis::commands::{Answer, Failure};
 use crate::redis::resp::Reply;
 use crate::redis::server::is_of_session;
-use crate::redis::world::{Caller, World};
+use crate::redis::world::{Caller, WRONG_COUNT, World};
 
 /// How much a script may work before it is ended. Redis would answer `BUSY` to all others and go on.
 const INSTRUCTIONS_MAX: u64 = 200_000_000;
@@ -112,10 +112,15 @@ impl Sandbox {
 }
 
 fn call(world: &mut World, database: usize, args: &[Bytes]) -> Reply {
-    let answer = if is_of_session(&args[0]) {
-        Err(Failure::told("ERR This Redis command is not allowed from script"))
-    } else {
-        world.call(database, args, Caller::Script)
+    let is = |name: &str| args[0].eq_ignore_ascii_case(name.as_bytes());
+    let answer = match args {
+        [_] if is("ping") => Ok(Reply::Status("PONG".into())),
+        [_, text] if is("ping") || is("echo") => Ok(Reply::Bulk(text.clone())),
+        _ if is("ping") || is("echo") => Err(WRONG_COUNT),
+        _ if is_of_session(&args[0]) => {
+            Err(Failure::told("ERR This Redis command is not allowed from script"))
+        }
+        _ => world.call(database, args, Caller::Script),
     };
     answer.unwrap_or_else(|Failure(text)| Reply::Error(text))
 }
