@@ -78,6 +78,12 @@ impl Code {
         }
     }
 
+    /// The code that is written so.
+    pub fn from_wire(code: String) -> Self {
+        let known = Self::ALL.into_iter().find(|known| known.as_str() == code);
+        known.unwrap_or(Self::App(Cow::Owned(code)))
+    }
+
     /// What a client may do about it.
     pub fn class(&self) -> Class {
         match self {

@@ -58,7 +58,7 @@ impl Mesh {
         let instance = &self.0.instance;
         let wanted: Vec<_> = ids.iter().map(|id| (connections_shard(*id), *id)).collect();
         let mut owners: BTreeMap<Incarnation, Vec<ConnId>> = BTreeMap::new();
-        for member in instance.call(instance.link.find(&wanted)).await?.into_iter().flatten() {
+        for member in instance.call(instance.life().link.find(&wanted)).await?.into_iter().flatten() {
             owners.entry(member.owner).or_default().push(member.who);
         }
         Ok(owners)

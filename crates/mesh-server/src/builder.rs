@@ -5,33 +5,31 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use mesh_backend::{Backend, CellQueue, Memory, inbox};
-use mesh_proto::{CommandName, Entropy, Incarnation, Limits, command, json_string};
+use mesh_backend::{Backend, Memory};
+use mesh_proto::{CommandName, Entropy, Limits, command, json_string};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::ask::Asked;
 use crate::command::{Check, Command, Guard, Handler, Hook, Middleware, Next, Reply, Run, Told};
 use crate::error::{MeshError, Result};
 use crate::fault::{ClientFault, Fault, Reports};
-use crate::hub::{Flushers, Hub, hand_out};
+use crate::hub::{Flushers, Hub};
 use crate::instance::{Counters, Instance, instance_topic};
+use crate::life::Lives;
 use crate::login::{Login, Origins};
 use crate::mesh::{Authenticate, Commands, Inner, Mesh, Route};
 use crate::pattern::{Pattern, Policies};
 use crate::policy::{Room, RoomPolicy};
 use crate::schedule::Schedule;
-use crate::{metadata, room, serve};
+use crate::{lease, metadata, room, serve};
 
 type Layer = Arc<dyn Fn(Command, Next) -> BoxFuture<'static, Reply> + Send + Sync>;
-
-/// How long an instance may be silent before others take it for dead.
-const LEASE: Duration = Duration::from_secs(6);
 
 /// Says what a server does, then [builds](Self::build) it. `S` is the type of the application's state.
 #[must_use]
@@ -222,17 +220,16 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         self.insert(command::SUBSCRIBE_PRESENCE, metadata::no_presence, "");
         let commands = self.routes()?;
 
-        let me = Incarnation::random(&self.entropy);
         let (limits, tasks, stop) = (self.limits, TaskTracker::new(), CancellationToken::new());
-        let (hand_in, arrivals) = inbox(limits.inbox_bytes_max);
-        let link = self.backend.attach(me, LEASE, hand_in).await?;
-        link.subscribe(&instance_topic(me)).await?;
+        let beginning = Lives::begin(self.backend, self.entropy.clone(), limits.inbox_bytes_max, &stop);
+        let (lives, arrivals) = beginning.await?;
+        let life = lives.now();
+        life.link.subscribe(&instance_topic(life.me)).await?;
         let flushers = Flushers::start(&stop);
         let instance = Arc::new(Instance {
-            me,
-            cells: CellQueue::new(link.clone()),
-            hub: Hub::new(link.clone(), tasks.clone(), limits.backend_timeout, limits.unsubscribe_linger),
-            link,
+            hub: Hub::new(lives.clone(), tasks.clone(), limits.backend_timeout, limits.unsubscribe_linger),
+            lives,
+            asked: Asked::default(),
             flushers,
             schedule: Schedule::new(),
             limits,
@@ -257,25 +254,9 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
             disconnected: self.disconnected,
             reports: self.reports,
         }));
-        let (hub, weak) = (mesh.0.instance.hub.clone(), Arc::downgrade(&mesh.0));
-        let on_control = {
-            let weak = weak.clone();
-            move |arrival: &mesh_backend::Arrival| {
-                if let Some(inner) = weak.upgrade() {
-                    let (tasks, topic) = (inner.instance.tasks.clone(), arrival.topic.clone());
-                    tasks.spawn(room::cleared(Mesh(inner), topic));
-                }
-            }
-        };
-        let on_lost = move || {
-            if let Some(inner) = weak.upgrade() {
-                Counters::add(&inner.instance.counters.continuity_lost);
-                inner.reports.fault(&Fault::ContinuityLost);
-            }
-        };
-        tokio::spawn(
-            async move { stop.run_until_cancelled(hand_out(hub, arrivals, on_control, on_lost)).await },
-        );
+        lease::hand_out_arrivals(&mesh, &life, arrivals);
+        let weak = Arc::downgrade(&mesh.0);
+        tokio::spawn(async move { stop.run_until_cancelled(lease::keep(weak)).await });
         Ok(mesh)
     }
 

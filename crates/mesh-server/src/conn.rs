@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_proto::{CloseCode, ConnId, Form, RoomName};
@@ -13,10 +14,13 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 
 use crate::error::{MeshError, Result};
-use crate::follow::Follow;
+use crate::follow::{Follow, Wish};
 use crate::hub::Outbox;
 use crate::instance::{Instance, connections_shard};
 use crate::lock::Lock;
+
+/// A departure that the backend did not take is tried again after this long.
+pub(crate) const LEAVE_AGAIN: Duration = Duration::from_secs(1);
 
 /// A cheap handle to one live connection on this instance. Holding it does not keep the socket open.
 #[derive(Clone)]
@@ -52,6 +56,8 @@ pub(crate) struct Rooms {
 pub(crate) struct Membership {
     pub(crate) room: RoomName,
     pub(crate) inside: Follow<bool>,
+    /// It has been in.
+    pub(crate) is_member: bool,
     /// Its `on_join` hook, which `on_leave` waits for.
     pub(crate) greeting: Option<JoinHandle<()>>,
 }
@@ -75,6 +81,16 @@ impl Conn {
             index: Lock::new(Follow::new(None)),
             rooms: Lock::default(),
         }))
+    }
+
+    /// A handle to a connection whose instance died, for hooks: closed, and its metadata as it was last known.
+    pub(crate) fn departed(id: ConnId, instance: Arc<Instance>, metadata: Option<Bytes>) -> Self {
+        let outbox = Outbox::new(id, instance.flushers.clone(), 0);
+        outbox.abort();
+        let conn = Self::new(id, instance, outbox, Form::Origin, None);
+        conn.0.rooms.with(|rooms| rooms.closed = true);
+        conn.0.index.with(|index| *index = Follow::new(metadata.map(Some)));
+        conn
     }
 
     /// Its id: 128 random bits.
@@ -135,6 +151,9 @@ impl Conn {
     /// `too_large` over 64 KiB, `not_found` when the connection is closed, `unavailable` when the backend is.
     pub async fn set_metadata<T: Serialize + ?Sized>(&self, value: &T) -> Result<()> {
         let json = encode_metadata(value, self.0.instance.limits.metadata_bytes_max)?;
+        if !self.is_open() {
+            return Err(MeshError::gone());
+        }
         self.set_index(Some(Some(json)), |now| now.is_some()).await
     }
 
@@ -148,13 +167,25 @@ impl Conn {
         self.set_index(None, |_| true).await
     }
 
+    /// After this instance was taken for dead: once more what it was.
+    pub(crate) async fn reenter_index(&self) -> Result<()> {
+        let wish = self.0.index.with(|index| index.wanted().is_some().then(|| index.again()));
+        match wish {
+            Some(wish) => self.carry_out(wish).await,
+            None => Ok(()),
+        }
+    }
+
     async fn set_index(
         &self,
         want: Option<Option<Bytes>>,
         allowed: impl FnOnce(&Option<Option<Bytes>>) -> bool,
     ) -> Result<()> {
         let wish = self.0.index.with(|index| allowed(index.wanted()).then(|| index.wish(want)));
-        let Some(wish) = wish else { return Err(MeshError::gone()) };
+        self.carry_out(wish.ok_or_else(MeshError::gone)?).await
+    }
+
+    async fn carry_out(&self, wish: Wish) -> Result<()> {
         if wish.start {
             let conn = self.clone();
             self.0.instance.tasks.spawn(async move { conn.follow_index().await });
@@ -166,13 +197,20 @@ impl Conn {
         let (instance, id) = (&self.0.instance, self.0.id);
         let shard = connections_shard(id);
         while let Some((want, version)) = self.0.index.with(Follow::next) {
+            let life = instance.life();
+            let out = want.is_none();
             let result = match want {
-                Some(metadata) => {
-                    instance.call(instance.link.enter(&shard, id, metadata, None)).await.map(drop)
-                }
-                None => instance.call(instance.link.leave(&shard, id, None)).await.map(drop),
+                Some(metadata) => instance.call(life.link.enter(&shard, id, metadata, None)).await.map(drop),
+                None => instance.call(life.link.leave(&shard, id, None)).await.map(drop),
             };
+            let failed = result.is_err();
             self.0.index.with(|index| index.done(version, result));
+            // A departure is told that it failed, and takes place all the same once the backend is back. What a life that
+            // is over has entered is taken out as an orphan.
+            if failed && out && instance.lives.is_now(&life) && !instance.stop.is_cancelled() {
+                tokio::time::sleep(LEAVE_AGAIN).await;
+                self.0.index.with(|index| drop(index.again()));
+            }
         }
     }
 

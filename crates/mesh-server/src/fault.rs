@@ -57,7 +57,11 @@ pub(crate) struct Reports {
 
 impl Reports {
     pub(crate) fn fault(&self, fault: &Fault) {
-        tracing::error!("{fault}");
+        match fault {
+            // A machine with too little to go round takes a thread away as well.
+            Fault::Blocked(..) => tracing::warn!("{fault}"),
+            _ => tracing::error!("{fault}"),
+        }
         tell(&self.faults, fault);
     }
 

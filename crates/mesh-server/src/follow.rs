@@ -48,6 +48,11 @@ impl<W: Clone> Follow<W> {
         Wish { done, start: !std::mem::replace(&mut self.busy, true) }
     }
 
+    /// Wish once more for what is wanted: the thing may no longer be so.
+    pub(crate) fn again(&mut self) -> Wish {
+        self.wish(self.want.clone())
+    }
+
     /// For whoever carries out: the next operation, or `None` when all is settled.
     pub(crate) fn next(&mut self) -> Option<(W, u64)> {
         if self.settled == self.version {

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use mesh_backend::{Announce, BackendError, CellQueue, Key, Kind, Link};
+use mesh_backend::{Announce, BackendError, Key, Kind};
 use mesh_proto::{CommandName, ConnId, Entropy, Incarnation, Limits};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::ask::Asked;
 use crate::conn::Conn;
-use crate::error::{MeshError, Result};
+use crate::error::Result;
 use crate::hub::{Flushers, Hub};
+use crate::life::{Life, Lives};
 use crate::lock::Lock;
 use crate::schedule::Schedule;
 
@@ -22,9 +24,9 @@ pub(crate) const CONNECTION_SHARDS: u8 = 64;
 
 #[derive(Debug)]
 pub(crate) struct Instance {
-    pub(crate) me: Incarnation,
-    pub(crate) link: Arc<dyn Link>,
-    pub(crate) cells: CellQueue,
+    pub(crate) lives: Arc<Lives>,
+    /// What other instances were asked, and have not answered yet.
+    pub(crate) asked: Asked,
     pub(crate) hub: Arc<Hub>,
     pub(crate) flushers: Arc<Flushers>,
     pub(crate) schedule: Arc<Schedule>,
@@ -47,6 +49,8 @@ pub(crate) struct Counters {
     pub(crate) bad_frames: AtomicU64,
     pub(crate) panics: AtomicU64,
     pub(crate) continuity_lost: AtomicU64,
+    pub(crate) revivals: AtomicU64,
+    pub(crate) orphans: AtomicU64,
 }
 
 impl Counters {
@@ -73,6 +77,10 @@ pub struct Stats {
     pub panics: u64,
     /// Times that publications may have been missed.
     pub continuity_lost: u64,
+    /// Times that this instance was taken for dead and entered everything anew.
+    pub revivals: u64,
+    /// Entries that dead instances left behind and this one took out.
+    pub orphans: u64,
 }
 
 impl Instance {
@@ -86,6 +94,8 @@ impl Instance {
             bad_frames: read(&self.counters.bad_frames),
             panics: read(&self.counters.panics),
             continuity_lost: read(&self.counters.continuity_lost),
+            revivals: read(&self.counters.revivals),
+            orphans: read(&self.counters.orphans),
         }
     }
 
@@ -107,13 +117,27 @@ impl Instance {
     /// Wait for the backend, but not for ever.
     pub(crate) async fn call<T>(&self, call: impl Future<Output = mesh_backend::Result<T>>) -> Result<T> {
         match tokio::time::timeout(self.limits.backend_timeout, call).await {
+            Ok(Err(BackendError::Fenced)) => {
+                self.lives.fenced();
+                Err(BackendError::Fenced.into())
+            }
             Ok(done) => Ok(done?),
             Err(_) => Err(BackendError::Unavailable("no answer in time".into()).into()),
         }
     }
 
     pub(crate) async fn publish(&self, announce: Announce) -> Result<()> {
-        self.call(self.link.publish(announce)).await
+        self.call(self.life().link.publish(announce)).await
+    }
+
+    /// Whether a life goes on, as far as is known here.
+    pub(crate) fn is_alive(&self, life: &Arc<Life>) -> bool {
+        self.lives.is_now(life) && !life.is_fenced() && !self.stop.is_cancelled()
+    }
+
+    /// The present life, to do something with what is shared.
+    pub(crate) fn life(&self) -> Arc<Life> {
+        self.lives.now()
     }
 }
 
@@ -135,8 +159,4 @@ pub(crate) fn connections_shard(id: ConnId) -> Key {
 /// One shard of the roster of connections.
 pub(crate) fn connections_roster(shard: u8) -> Key {
     Key::new(Kind::Connections, shard.to_string())
-}
-
-pub(crate) fn elsewhere() -> MeshError {
-    MeshError::not_found("the connection is not on this instance")
 }

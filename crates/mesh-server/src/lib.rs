@@ -18,6 +18,8 @@
 //! # Ok(()) }
 //! ```
 
+mod answer;
+mod ask;
 mod broadcast;
 mod builder;
 mod command;
@@ -27,6 +29,8 @@ mod fault;
 mod follow;
 mod hub;
 mod instance;
+mod lease;
+mod life;
 mod lock;
 mod login;
 mod mesh;

@@ -57,13 +57,15 @@ pub(crate) struct Route {
 }
 
 /// Whether the server takes new connections, for a load balancer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Readiness {
     /// It does.
     pub ready: bool,
     /// It closes, and takes none any more.
     pub draining: bool,
+    /// What is wrong between it and what instances share, for an operator. Told within 3 s.
+    pub trouble: Option<String>,
 }
 
 impl Mesh {
@@ -74,8 +76,8 @@ impl Mesh {
 
     /// Whether it takes new connections.
     pub fn readiness(&self) -> Readiness {
-        let draining = self.0.instance.is_draining();
-        Readiness { ready: !draining, draining }
+        let (draining, trouble) = (self.0.instance.is_draining(), self.0.instance.life().link.trouble());
+        Readiness { ready: !draining && trouble.is_none(), draining, trouble }
     }
 
     /// The connections on this instance, in order of their ids.
@@ -121,6 +123,6 @@ impl Drop for Inner {
 
 impl fmt::Debug for Mesh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mesh").field("instance", &self.0.instance.me).finish_non_exhaustive()
+        f.debug_struct("Mesh").field("instance", &self.0.instance.life().me).finish_non_exhaustive()
     }
 }

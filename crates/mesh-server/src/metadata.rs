@@ -4,9 +4,11 @@ use std::fmt;
 
 use mesh_backend::Member;
 use mesh_proto::{ConnId, ConnectionMetadata, Incarnation, Metadata};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::ask::Ask;
 use crate::command::{Command, Payload};
 use crate::error::{MeshError, Result};
 use crate::instance::{CONNECTION_SHARDS, connections_roster, connections_shard};
@@ -37,7 +39,7 @@ impl Mesh {
         let mut found = Vec::new();
         let mut after = 0;
         loop {
-            let roll = instance.call(instance.link.roll(&roster, after, instance.limits.page_max)).await?;
+            let roll = instance.call(instance.life().link.roll(&roster, after, instance.limits.page_max)).await?;
             for member in &roll.members {
                 found.push((member.who, parse(member)?));
             }
@@ -57,7 +59,7 @@ impl Mesh {
         let members = self.room(room).members().await?.ids;
         let wanted: Vec<_> = members.iter().map(|id| (connections_shard(*id), *id)).collect();
         let instance = &self.0.instance;
-        let found = instance.call(instance.link.find(&wanted)).await?;
+        let found = instance.call(instance.life().link.find(&wanted)).await?;
         // Somebody who left between the two round trips is left out.
         found.iter().flatten().map(|member| Ok((member.who, parse(member)?))).collect()
     }
@@ -71,7 +73,25 @@ impl ConnRef<'_> {
     pub(crate) async fn find(&self) -> Result<Option<Member>> {
         let instance = &self.mesh.0.instance;
         let wanted = [(connections_shard(self.id), self.id)];
-        Ok(instance.call(instance.link.find(&wanted)).await?.pop().flatten())
+        Ok(instance.call(instance.life().link.find(&wanted)).await?.pop().flatten())
+    }
+
+    /// Ask its instance, which is another one.
+    pub(crate) async fn ask(&self, ask: Ask) -> Result<bool> {
+        let owner = self.find().await?.ok_or_else(|| MeshError::not_found("no such connection"))?.owner;
+        self.mesh.0.instance.ask(owner, &ask).await
+    }
+
+    /// Replace its metadata, on whichever instance it is.
+    ///
+    /// # Errors
+    /// `too_large` over 64 KiB, `not_found` when it is gone, `unavailable`.
+    pub async fn set_metadata<T: Serialize + ?Sized>(&self, value: &T) -> Result<()> {
+        if let Some(conn) = self.mesh.0.instance.conn(self.id) {
+            return conn.set_metadata(value).await;
+        }
+        let metadata = serde_json::value::to_raw_value(value)?;
+        self.ask(Ask::SetMetadata { conn: self.id, metadata }).await.map(drop)
     }
 
     /// Its metadata: from memory if it is on this instance, else one round trip. `None` if it has none or is gone.

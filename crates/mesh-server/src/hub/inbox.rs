@@ -14,14 +14,16 @@ const BATCH: usize = 64;
 pub(crate) async fn hand_out(
     hub: Arc<Hub>,
     mut arrivals: Arrivals,
-    on_control: impl Fn(&Arrival),
+    on_control: impl Fn(Arrival),
     on_lost: impl Fn(),
 ) {
     let mut batch = 0;
     while let Some(received) = arrivals.recv().await {
         match received {
-            Received::Arrival(arrival) if arrival.control == Some(Control::ClearRoom) => on_control(&arrival),
-            Received::Arrival(arrival) => hub.fan_out(&arrival),
+            Received::Arrival(arrival) => match arrival.control {
+                None | Some(Control::Close(_)) => hub.fan_out(&arrival),
+                Some(_) => on_control(arrival),
+            },
             Received::ContinuityLost => on_lost(),
         }
         batch += 1;

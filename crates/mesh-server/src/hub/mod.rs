@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
-use mesh_backend::{Arrival, Audience, Control, Key, Kind, Link};
+use mesh_backend::{Arrival, Audience, Control, Key, Kind};
 use mesh_proto::ConnId;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +24,7 @@ pub(crate) use outbox::{Outbox, Phase, Sink};
 pub(crate) use pipe::{PipeReader, PipeWriter, pipe};
 use uplink::Uplink;
 
+use crate::life::Lives;
 use crate::lock::Lock;
 
 const SHARDS: usize = 64;
@@ -35,7 +36,7 @@ type Shard = Lock<HashMap<Key, Arc<Topic>>>;
 #[derive(Debug)]
 pub(crate) struct Hub {
     shards: [Shard; SHARDS],
-    link: Arc<dyn Link>,
+    lives: Arc<Lives>,
     tasks: TaskTracker,
     call_timeout: Duration,
     linger: Duration,
@@ -58,13 +59,13 @@ struct TopicState {
 
 impl Hub {
     pub(crate) fn new(
-        link: Arc<dyn Link>,
+        lives: Arc<Lives>,
         tasks: TaskTracker,
         call_timeout: Duration,
         linger: Duration,
     ) -> Arc<Self> {
         let shards = std::array::from_fn(|_| Lock::default());
-        Arc::new(Self { shards, link, tasks, call_timeout, linger, delivered: AtomicU64::new(0) })
+        Arc::new(Self { shards, lives, tasks, call_timeout, linger, delivered: AtomicU64::new(0) })
     }
 
     fn shard(&self, key: &Key) -> &Shard {

@@ -4,12 +4,17 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use mesh_backend::{BackendError, Key};
 use mesh_proto::ConnId;
 use tokio::sync::oneshot;
 
 use super::{Hub, Outbox, Topic, TopicState};
 use crate::error::Result;
+use crate::life::Life;
+
+/// Topics subscribed to at once in another life.
+const RESUBSCRIBE_AT_ONCE: usize = 256;
 
 /// Whether this instance is subscribed to a topic.
 #[derive(Debug, Default)]
@@ -84,8 +89,17 @@ impl Hub {
     }
 
     async fn bring_up(self: Arc<Self>, topic: Arc<Topic>) {
-        let subscribing = tokio::time::timeout(self.call_timeout, self.link.subscribe(&topic.key));
-        let over = subscribing.await.unwrap_or_else(|_| Err(BackendError::Unavailable("timed out".into())));
+        let over = loop {
+            let life = self.lives.now();
+            let over = self.subscribe(&life, &topic.key).await;
+            // What was subscribed to in a life that is over has to be once more in this one.
+            if self.lives.is_now(&life) {
+                break over;
+            }
+        };
+        if over == Err(BackendError::Fenced) {
+            self.lives.fenced();
+        }
         let (waiting, linger) = topic.state.with(|state| {
             state.uplink.stage = if over.is_ok() { Stage::Up } else { Stage::Down };
             // Everybody may have left meanwhile.
@@ -102,6 +116,25 @@ impl Hub {
         } else {
             self.bury(&topic);
         }
+    }
+
+    async fn subscribe(&self, life: &Life, key: &Key) -> Result<(), BackendError> {
+        let subscribing = tokio::time::timeout(self.call_timeout, life.link.subscribe(key));
+        subscribing.await.unwrap_or_else(|_| Err(BackendError::Unavailable("timed out".into())))
+    }
+
+    /// In another life: subscribe anew to whatever somebody listens to.
+    pub(crate) async fn resubscribe(&self, life: &Life) -> Result<(), BackendError> {
+        let mut keys = Vec::new();
+        for shard in &self.shards {
+            let topics: Vec<_> = shard.with(|topics| topics.values().cloned().collect());
+            let heard = |topic: &Arc<Topic>| topic.state.with(|state| !state.listeners.is_empty());
+            keys.extend(topics.iter().filter(|topic| heard(topic)).map(|topic| topic.key.clone()));
+        }
+        // In an order that a run repeats.
+        keys.sort_unstable();
+        let subscribing = stream::iter(keys).map(|key| async move { self.subscribe(life, &key).await });
+        subscribing.buffered(RESUBSCRIBE_AT_ONCE).try_collect().await
     }
 
     /// Boxed, because the two call one another.
@@ -123,7 +156,8 @@ impl Hub {
             return;
         }
         // A failure leaves the instance subscribed to what it does not need: nobody listens, so nothing is handed out.
-        let unsubscribing = tokio::time::timeout(self.call_timeout, self.link.unsubscribe(&topic.key));
+        let life = self.lives.now();
+        let unsubscribing = tokio::time::timeout(self.call_timeout, life.link.unsubscribe(&topic.key));
         if !matches!(unsubscribing.await, Ok(Ok(()))) {
             tracing::debug!(topic = ?topic.key, "could not unsubscribe");
         }

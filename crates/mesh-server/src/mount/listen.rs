@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::Semaphore;
 
 use super::upgrade::{PeerAddr, plain, upgrade};
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, Readiness};
 
 /// Handshakes under way at once; more wait in the listener's queue.
 const HANDSHAKES_MAX: usize = 1024;
@@ -57,12 +57,19 @@ impl Mesh {
         Ok(Listening { addr, mesh: self.clone() })
     }
 
-    /// The answers to `/livez` (the process runs) and `/readyz` (it takes connections; 503 while it closes).
+    /// The answers to `/livez` (the process runs) and `/readyz` (it takes connections; 503 while it closes, or is cut off from what instances share).
     pub(crate) fn health(&self, path: &str) -> Option<Response<Full<Bytes>>> {
         match path {
             "/livez" => Some(plain(StatusCode::OK, "ok\n")),
-            "/readyz" if self.readiness().ready => Some(plain(StatusCode::OK, "ok\n")),
-            "/readyz" => Some(plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n")),
+            "/readyz" => {
+                let why = match self.readiness() {
+                    Readiness { draining: true, .. } => "draining\n",
+                    // What it says is for the log: whoever may ask here may be anybody.
+                    Readiness { trouble: Some(_), .. } => "the backend is in trouble\n",
+                    Readiness { .. } => return Some(plain(StatusCode::OK, "ok\n")),
+                };
+                Some(plain(StatusCode::SERVICE_UNAVAILABLE, why))
+            }
             _ => None,
         }
     }

@@ -26,7 +26,7 @@ pub(crate) async fn join(
     }
     membership::enter(&cmd.mesh, &cmd.conn, room.clone()).await?;
     let key = super::key(&room);
-    let roll = instance.call(instance.link.roll(&key, 0, instance.limits.present_max)).await?;
+    let roll = instance.call(instance.life().link.roll(&key, 0, instance.limits.present_max)).await?;
     let present: Vec<_> = roll.members.iter().map(|member| member.who).collect();
     let truncated = roll.count > present.len() as u64;
     Ok(Joined { success: true, present, count: roll.count, truncated })

@@ -1,23 +1,22 @@
 //! Who is in which room. Local memory owns it; the roster at the backend follows, one operation at a time per
 //! connection and room, so a departure that overtakes its join, or a close that meets either, leaves no ghost.
 
-use std::time::Duration;
-
-use mesh_proto::RoomName;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use mesh_backend::{Announce, Audience, Control};
+use mesh_proto::{ConnId, RoomName};
 
 use super::{key, too_many_rooms};
 use crate::command::Command;
-use crate::conn::{Conn, Membership, Rooms};
+use crate::conn::{Conn, LEAVE_AGAIN, Membership, Rooms};
 use crate::error::{MeshError, Result};
 use crate::fault::Fault;
 use crate::follow::{Follow, Wish};
+use crate::life::Life;
 use crate::mesh::Mesh;
 use crate::policy::tell;
 
-/// How often a departure that failed is tried again, and how long is waited in between. A roster entry that outlives
-/// all tries is an orphan once this instance's lease is over.
-const LEAVE_TRIES: u32 = 60;
-const LEAVE_PAUSE: Duration = Duration::from_secs(1);
+/// Members of other instances taken out at once when a room is cleared.
+const CLEAR_AT_ONCE: usize = 64;
 
 /// Put a connection in. Whether it was not in before.
 pub(crate) async fn enter(mesh: &Mesh, conn: &Conn, room: RoomName) -> Result<bool> {
@@ -60,6 +59,55 @@ pub(super) async fn clear_local(mesh: &Mesh, room: &RoomName) -> Result<()> {
     Ok(())
 }
 
+/// After this instance was taken for dead: in once more, if it still is.
+pub(crate) async fn reenter(mesh: &Mesh, conn: &Conn, room: &RoomName) -> Result<()> {
+    let wish = conn.0.rooms.with(|rooms| {
+        let entry = rooms.find(room).filter(|entry| *entry.inside.wanted())?;
+        Some(entry.inside.again())
+    });
+    match wish {
+        Some(wish) => carry_out(mesh, conn, room, wish).await,
+        None => Ok(()),
+    }
+}
+
+/// Take a connection out of all of its rooms. It may enter others meanwhile.
+pub(crate) async fn exit_all(mesh: &Mesh, conn: &Conn) -> Result<()> {
+    for room in conn.rooms() {
+        exit(mesh, conn, room).await?;
+    }
+    Ok(())
+}
+
+/// Take every member of other instances out at the backend, then have these forget it as well.
+pub(super) async fn clear_elsewhere(mesh: &Mesh, room: &RoomName) -> Result<()> {
+    let (instance, key) = (&mesh.0.instance, key(room));
+    let life = instance.life();
+    let mut after = 0;
+    loop {
+        let roll = instance.call(life.link.roll(&key, after, instance.limits.page_max)).await?;
+        let Some(last) = roll.members.last() else { break };
+        after = last.offset;
+        let leaving = stream::iter(roll.members).map(|member| take_out(mesh.clone(), room.clone(), member.who));
+        leaving.buffer_unordered(CLEAR_AT_ONCE).try_collect::<()>().await?;
+    }
+    instance.publish(Announce::control(key, Audience::All, Control::ClearRoom)).await
+}
+
+async fn take_out(mesh: Mesh, room: RoomName, who: ConnId) -> Result<()> {
+    let instance = &mesh.0.instance;
+    // One that has entered here meanwhile is not of those who were in.
+    if instance.conn(who).is_some() {
+        return Ok(());
+    }
+    let (key, life) = (key(&room), instance.life());
+    if instance.call(life.link.leave(&key, who, None)).await?.was_in {
+        let conn = Conn::departed(who, instance.clone(), None);
+        tell_left(&mesh, &conn, &room).await;
+    }
+    Ok(())
+}
+
 async fn carry_out(mesh: &Mesh, conn: &Conn, room: &RoomName, wish: Wish) -> Result<()> {
     if wish.start {
         // A task of its own: whoever wished may be cancelled, the roster follows all the same.
@@ -70,29 +118,46 @@ async fn carry_out(mesh: &Mesh, conn: &Conn, room: &RoomName, wish: Wish) -> Res
 }
 
 async fn follow(mesh: &Mesh, conn: &Conn, room: &RoomName) {
+    let instance = &mesh.0.instance;
     while let Some((inside, version)) = conn.0.rooms.with(|rooms| rooms.next(room)) {
-        let result = if inside { go_in(mesh, conn, room).await } else { go_out(mesh, conn, room).await };
-        let failed_join = inside && result.is_err();
+        let life = instance.life();
+        let result =
+            if inside { go_in(mesh, &life, conn, room).await } else { go_out(mesh, &life, conn, room).await };
+        let failed = result.is_err();
         conn.0.rooms.with(|rooms| {
             let Some(entry) = rooms.find(room) else { return };
             entry.inside.done(version, result);
-            // Whether the backend has it is not known: make sure that it has not.
-            if failed_join && *entry.inside.wanted() {
+            entry.is_member |= inside && !failed;
+            // Whether the backend has it is not known: make sure that it has not. One that was in stays in, and is
+            // entered again by whoever noticed that it has to be.
+            if failed && inside && *entry.inside.wanted() && !entry.is_member {
                 drop(entry.inside.wish(false));
             }
         });
+        // A departure is told that it failed, and takes place all the same once the backend is back. What a life that is
+        // over has entered is taken out as an orphan.
+        if failed && !inside && instance.lives.is_now(&life) && !instance.stop.is_cancelled() {
+            tokio::time::sleep(LEAVE_AGAIN).await;
+            conn.0.rooms.with(|rooms| rooms.find(room).map(|entry| drop(entry.inside.again())));
+        }
     }
 }
 
-async fn go_in(mesh: &Mesh, conn: &Conn, room: &RoomName) -> Result<()> {
+async fn go_in(mesh: &Mesh, life: &Life, conn: &Conn, room: &RoomName) -> Result<()> {
     let (instance, key) = (&mesh.0.instance, key(room));
     // Listen, then enter: what is broadcast once it is a member reaches it.
     instance.hub.listen(&key, &conn.0.outbox).await?;
-    let entered = instance.call(instance.link.enter(&key, conn.id(), None, None)).await;
-    if entered.is_err() {
-        instance.hub.unlisten(&key, conn.id());
-    }
-    if !entered?.new {
+    let entered = instance.call(life.link.enter(&key, conn.id(), None, None)).await;
+    let entered = match entered {
+        Ok(entered) => entered,
+        Err(error) => {
+            if !conn.0.rooms.with(|rooms| rooms.find(room).is_some_and(|entry| entry.is_member)) {
+                instance.hub.unlisten(&key, conn.id());
+            }
+            return Err(error);
+        }
+    };
+    if !entered.new {
         return Ok(());
     }
     let hook = mesh.0.rooms.find(room.as_str()).and_then(|policy| policy.on_join.clone());
@@ -108,31 +173,31 @@ async fn go_in(mesh: &Mesh, conn: &Conn, room: &RoomName) -> Result<()> {
     Ok(())
 }
 
-async fn go_out(mesh: &Mesh, conn: &Conn, room: &RoomName) -> Result<()> {
+async fn go_out(mesh: &Mesh, life: &Life, conn: &Conn, room: &RoomName) -> Result<()> {
     let (instance, key) = (&mesh.0.instance, key(room));
     instance.hub.unlisten(&key, conn.id());
-    let mut tries = 0;
-    let left = loop {
-        let left = instance.call(instance.link.leave(&key, conn.id(), None)).await;
-        tries += 1;
-        if left.is_ok() || tries == LEAVE_TRIES || instance.stop.is_cancelled() {
-            break left?;
-        }
-        tokio::time::sleep(LEAVE_PAUSE).await;
-    };
+    let left = instance.call(life.link.leave(&key, conn.id(), None)).await?;
     let greeting = conn.0.rooms.with(|rooms| rooms.find(room).and_then(|entry| entry.greeting.take()));
-    let hook = mesh.0.rooms.find(room.as_str()).and_then(|policy| policy.on_leave.clone());
-    if let Some(hook) = hook.filter(|_| left.was_in) {
-        let (cmd, timeout) = (hook_command(mesh, conn, room), instance.limits.guard_timeout);
-        instance.tasks.spawn(async move {
+    if left.was_in {
+        let (mesh, conn, room) = (mesh.clone(), conn.clone(), room.clone());
+        instance.tasks.clone().spawn(async move {
             if let Some(greeting) = greeting {
                 // It ends by its own timeout, and a panic in it was caught.
                 let _ = greeting.await;
             }
-            tell("on_leave", &hook, cmd, timeout).await;
+            tell_left(&mesh, &conn, &room).await;
         });
     }
     Ok(())
+}
+
+/// Run `on_leave` for a connection that was taken out, of this instance or of one that died.
+pub(crate) async fn tell_left(mesh: &Mesh, conn: &Conn, room: &RoomName) {
+    let hook = mesh.0.rooms.find(room.as_str()).and_then(|policy| policy.on_leave.as_ref());
+    if let Some(hook) = hook {
+        let timeout = mesh.0.instance.limits.guard_timeout;
+        tell("on_leave", hook, hook_command(mesh, conn, room), timeout).await;
+    }
 }
 
 fn hook_command(mesh: &Mesh, conn: &Conn, room: &RoomName) -> Command {
@@ -158,7 +223,7 @@ impl Rooms {
         }
         let mut inside = Follow::new(false);
         let wish = inside.wish(true);
-        self.entries.push(Membership { room: room.clone(), inside, greeting: None });
+        self.entries.push(Membership { room: room.clone(), inside, is_member: false, greeting: None });
         Ok(Some(wish))
     }
 

@@ -33,7 +33,7 @@ impl RoomRef<'_> {
     /// `bad_payload` if it is not a `T`, `unavailable`.
     pub async fn metadata<T: DeserializeOwned>(&self) -> Result<Option<T>> {
         let instance = &self.mesh.0.instance;
-        let found = instance.call(instance.link.load(&self.cell()?)).await?;
+        let found = instance.call(instance.life().link.load(&self.cell()?)).await?;
         let json = found.and_then(|found| found.value);
         Ok(json.map(|json| serde_json::from_slice(&json)).transpose()?)
     }
@@ -78,7 +78,7 @@ impl RoomRef<'_> {
             Ok(decision) => (decision, Ok(())),
             Err(error) => (Decision::Keep, Err(error)),
         };
-        let (_, result) = instance.call(instance.cells.edit(self.cell()?, KEEP, decide)).await?;
+        let (_, result) = instance.call(instance.life().cells.edit(self.cell()?, KEEP, decide)).await?;
         result
     }
 }
@@ -92,7 +92,8 @@ impl Mesh {
         after: Option<&str>,
     ) -> Result<Vec<(RoomName, T)>> {
         let instance = &self.0.instance;
-        let listed = instance.link.cells(Kind::RoomMetadata, prefix, after, instance.limits.page_max);
+        let life = instance.life();
+        let listed = life.link.cells(Kind::RoomMetadata, prefix, after, instance.limits.page_max);
         let mut rooms = Vec::new();
         for (name, cell) in instance.call(listed).await? {
             let name = RoomName::new(&name).map_err(|_| MeshError::not_found("not a room"))?;

@@ -4,17 +4,16 @@ mod builtin;
 mod membership;
 mod metadata;
 
-use mesh_backend::{Announce, Audience, Control, Key, Kind};
+use mesh_backend::{Announce, Audience, Key, Kind};
 use mesh_proto::{Code, ConnId, RoomName};
 use serde::Serialize;
 
 pub(crate) use builtin::{get_metadata, join, leave};
-pub(crate) use membership::leave_all;
+pub(crate) use membership::{enter, exit, exit_all, leave_all, reenter, tell_left};
 
-use crate::conn::Conn;
+use crate::ask::Ask;
 use crate::error::{MeshError, Result};
 use crate::fault::Fault;
-use crate::instance::elsewhere;
 use crate::mesh::Mesh;
 
 /// A room, whether anybody is in it or not. Made by [`Mesh::room`].
@@ -54,28 +53,36 @@ impl RoomRef<'_> {
         Ok(RoomName::new(self.name)?)
     }
 
-    fn local(&self, id: ConnId) -> Result<Conn> {
-        self.mesh.0.instance.conn(id).ok_or_else(elsewhere)
-    }
-
-    /// Put a connection of this instance in. No guard is asked. Whether it was not in before.
+    /// Put a connection in, of whichever instance; its instance does it, and answers. No guard is asked. Whether it was
+    /// not in before.
     ///
     /// # Errors
-    /// `too_large` for its 51st room, `not_found` when it is closed or not on this instance, `unavailable`.
+    /// `too_large` for its 51st room, `not_found` when it is gone, `unavailable`.
     pub async fn add(&self, id: ConnId) -> Result<bool> {
-        membership::enter(self.mesh, &self.local(id)?, self.name()?).await
+        let room = self.name()?;
+        match self.mesh.0.instance.conn(id) {
+            Some(conn) => enter(self.mesh, &conn, room).await,
+            None => self.mesh.conn(id).ask(Ask::Enter { conn: id, room }).await,
+        }
     }
 
-    /// Take a connection of this instance out. Whether it was in.
+    /// Take a connection out, of whichever instance. Whether it was in.
+    ///
+    /// # Errors
+    /// `not_found` when it is gone, `unavailable`.
     pub async fn remove(&self, id: ConnId) -> Result<bool> {
-        membership::exit(self.mesh, &self.local(id)?, self.name()?).await
+        let room = self.name()?;
+        match self.mesh.0.instance.conn(id) {
+            Some(conn) => exit(self.mesh, &conn, room).await,
+            None => self.mesh.conn(id).ask(Ask::Exit { conn: id, room }).await,
+        }
     }
 
     /// Whether a connection of any instance is in.
     pub async fn contains(&self, id: ConnId) -> Result<bool> {
         let instance = &self.mesh.0.instance;
         let wanted = [(key(&self.name()?), id)];
-        let found = instance.call(instance.link.find(&wanted)).await?;
+        let found = instance.call(instance.life().link.find(&wanted)).await?;
         Ok(found.iter().any(Option::is_some))
     }
 
@@ -88,7 +95,7 @@ impl RoomRef<'_> {
     pub async fn members_after(&self, after: u64) -> Result<Members> {
         let instance = &self.mesh.0.instance;
         let (key, limit) = (key(&self.name()?), instance.limits.present_max);
-        let roll = instance.call(instance.link.roll(&key, after, limit)).await?;
+        let roll = instance.call(instance.life().link.roll(&key, after, limit)).await?;
         let next = roll.members.last().map(|last| last.offset).filter(|_| roll.members.len() == limit);
         Ok(Members { ids: roll.members.iter().map(|member| member.who).collect(), count: roll.count, next })
     }
@@ -97,16 +104,18 @@ impl RoomRef<'_> {
     pub async fn count(&self) -> Result<u64> {
         let instance = &self.mesh.0.instance;
         let key = key(&self.name()?);
-        Ok(instance.call(instance.link.roll(&key, 0, 1)).await?.count)
+        Ok(instance.call(instance.life().link.roll(&key, 0, 1)).await?.count)
     }
 
-    /// Take everybody out and remove the metadata. Members on this instance are out when it returns; other instances are
-    /// told to do the same.
+    /// Take everybody out, on whichever instance, and remove the metadata. When it returns nobody is in who was when it
+    /// began; each was told to `on_leave` once.
+    ///
+    /// # Errors
+    /// `unavailable`, when some may be out and others not.
     pub async fn clear(&self) -> Result<()> {
         let name = self.name()?;
-        let announce = Announce::control(key(&name), Audience::All, Control::ClearRoom);
-        self.mesh.0.instance.publish(announce).await?;
         membership::clear_local(self.mesh, &name).await?;
+        membership::clear_elsewhere(self.mesh, &name).await?;
         self.remove_metadata().await
     }
 
@@ -136,20 +145,23 @@ impl RoomRef<'_> {
 }
 
 impl Mesh {
-    /// Take a connection of this instance out of all of its rooms.
+    /// Take a connection out of all of its rooms, on whichever instance it is.
+    ///
+    /// # Errors
+    /// `not_found` when it is gone, `unavailable`.
     pub async fn remove_from_all_rooms(&self, id: ConnId) -> Result<()> {
-        let conn = self.0.instance.conn(id).ok_or_else(elsewhere)?;
-        for room in conn.rooms() {
-            membership::exit(self, &conn, room).await?;
+        match self.0.instance.conn(id) {
+            Some(conn) => exit_all(self, &conn).await,
+            None => self.conn(id).ask(Ask::ExitAll { conn: id }).await.map(drop),
         }
-        Ok(())
     }
 
     /// Rooms of all instances whose name begins with `prefix` and comes after `after`, with how many are in, in order of
     /// their names, 1,000 at most.
     pub async fn rooms(&self, prefix: &str, after: Option<&str>) -> Result<Vec<(RoomName, u64)>> {
         let instance = &self.0.instance;
-        let listed = instance.link.rosters(Kind::Room, prefix, after, instance.limits.page_max);
+        let life = instance.life();
+        let listed = life.link.rosters(Kind::Room, prefix, after, instance.limits.page_max);
         let listed = instance.call(listed).await?;
         let named = |(name, count): (std::sync::Arc<str>, u64)| Some((RoomName::new(&name).ok()?, count));
         Ok(listed.into_iter().filter_map(named).collect())

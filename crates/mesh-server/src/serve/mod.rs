@@ -18,7 +18,7 @@ use mesh_ws::{Decoder, Event, Role};
 use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
-pub(crate) use admission::{admit, hello_again, unregister};
+pub(crate) use admission::{admit, hello_again, tell_disconnected, unregister};
 use calls::Calls;
 use session::{Session, Step, plain_command};
 pub(crate) use wire::{Half, Whole, Wire};

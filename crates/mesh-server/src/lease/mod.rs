@@ -1,0 +1,105 @@
+//! Staying alive in the eyes of others: beating, and what happens when that was not enough.
+
+mod orphans;
+mod revival;
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use mesh_backend::{Arrivals, BackendError};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::fault::Fault;
+use crate::hub::hand_out;
+use crate::instance::Counters;
+use crate::life::Life;
+use crate::mesh::{Inner, Mesh};
+use crate::{answer, room};
+
+/// Between two beats: a third of the lease, so that two may fail.
+const BEAT: Duration = Duration::from_secs(2);
+/// A beat that failed is tried again after this long.
+const BEAT_AGAIN: Duration = Duration::from_millis(250);
+/// Between two looks for what dead instances left behind.
+const ORPHANS: Duration = Duration::from_secs(1);
+
+/// Keep an instance alive, and bury the dead, until it stops.
+pub(crate) async fn keep(mesh: Weak<Inner>) {
+    let (mut beat_at, mut orphans_at) = (Instant::now() + BEAT, Instant::now() + ORPHANS);
+    loop {
+        let Some(inner) = mesh.upgrade() else { return };
+        let lives = inner.instance.lives.clone();
+        drop(inner);
+        tokio::select! {
+            biased;
+            () = lives.doubted() => beat_at = Instant::now(),
+            () = sleep_until(beat_at.min(orphans_at)) => {}
+        }
+        let Some(inner) = mesh.upgrade() else { return };
+        let mesh = Mesh(inner);
+        if Instant::now() >= beat_at {
+            let held = beat(&mesh).await;
+            beat_at = Instant::now() + if held { BEAT } else { BEAT_AGAIN };
+        }
+        if Instant::now() >= orphans_at {
+            orphans::bury(&mesh).await;
+            orphans_at = Instant::now() + ORPHANS;
+        }
+    }
+}
+
+async fn beat(mesh: &Mesh) -> bool {
+    let life = mesh.0.instance.life();
+    match timeout(BEAT, life.link.beat()).await {
+        Ok(Ok(beat)) => {
+            if !beat.held {
+                tracing::warn!("the lease had run out, and nobody had noticed");
+            }
+            true
+        }
+        Ok(Err(BackendError::Fenced)) => {
+            mesh.0.reports.fault(&Fault::DeclaredDead);
+            Counters::add(&mesh.0.instance.counters.revivals);
+            revival::revive(mesh).await;
+            true
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a beat failed");
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+/// Hand out what arrives in one life, until it is over.
+pub(crate) fn hand_out_arrivals(mesh: &Mesh, life: &Life, arrivals: Arrivals) {
+    let (hub, inner, over) = (mesh.0.instance.hub.clone(), std::sync::Arc::downgrade(&mesh.0), life.over.clone());
+    let on_control = {
+        let inner = inner.clone();
+        move |arrival: mesh_backend::Arrival| {
+            let Some(mesh) = inner.upgrade().map(Mesh) else { return };
+            match arrival.control {
+                Some(mesh_backend::Control::ClearRoom) => {
+                    let tasks = mesh.0.instance.tasks.clone();
+                    tasks.spawn(room::cleared(mesh, arrival.topic));
+                }
+                Some(mesh_backend::Control::Ask(number, body)) => {
+                    let tasks = mesh.0.instance.tasks.clone();
+                    tasks.spawn(answer::answer(mesh, arrival.from, number, body));
+                }
+                Some(mesh_backend::Control::Answer(number, body)) => {
+                    mesh.0.instance.asked.answered(number, body);
+                }
+                _ => {}
+            }
+        }
+    };
+    let on_lost = move || {
+        let Some(inner) = inner.upgrade() else { return };
+        Counters::add(&inner.instance.counters.continuity_lost);
+        inner.reports.fault(&Fault::ContinuityLost);
+        // What made us deaf may have forgotten us as well.
+        inner.instance.lives.doubt();
+    };
+    tokio::spawn(async move { over.run_until_cancelled(hand_out(hub, arrivals, on_control, on_lost)).await });
+}

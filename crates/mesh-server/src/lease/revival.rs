@@ -1,0 +1,80 @@
+//! Beginning anew after others took this instance for dead, or after what is shared was emptied: everything that local
+//! memory has is entered again, and no connection notices.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use mesh_backend::BackendError;
+use mesh_proto::RoomName;
+use tokio::time::{sleep, timeout};
+
+use super::hand_out_arrivals;
+use crate::conn::Conn;
+use crate::instance::instance_topic;
+use crate::life::Life;
+use crate::mesh::Mesh;
+use crate::room;
+
+/// Entries made at once.
+const AT_ONCE: usize = 256;
+/// What failed is tried again after this long.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// Ends when everything is entered again, or when the next life is over as well.
+pub(super) async fn revive(mesh: &Mesh) {
+    let instance = &mesh.0.instance;
+    loop {
+        let beginning = timeout(instance.limits.backend_timeout, instance.lives.begin_next(&instance.stop));
+        match beginning.await {
+            Ok(Ok(arrivals)) => {
+                hand_out_arrivals(mesh, &instance.life(), arrivals);
+                break;
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "could not begin anew"),
+            Err(_) => tracing::warn!("could not begin anew in time"),
+        }
+        sleep(AGAIN).await;
+    }
+    let life = instance.life();
+    while let Err(error) = subscribe(mesh).await {
+        if error == BackendError::Fenced {
+            return instance.lives.doubt();
+        }
+        tracing::warn!(%error, "could not subscribe anew");
+        sleep(AGAIN).await;
+    }
+    let entries: Vec<(Conn, Option<RoomName>)> = mesh.local_conns().into_iter().flat_map(entries).collect();
+    let entering = entries.into_iter().map(|(conn, room)| enter(mesh.clone(), life.clone(), conn, room));
+    stream::iter(entering).for_each_concurrent(AT_ONCE, |entering| entering).await;
+}
+
+/// Everything of a connection that is to be entered: itself, then its rooms.
+fn entries(conn: Conn) -> impl Iterator<Item = (Conn, Option<RoomName>)> {
+    let rooms = conn.rooms();
+    std::iter::once(None).chain(rooms.into_iter().map(Some)).map(move |room| (conn.clone(), room))
+}
+
+async fn enter(mesh: Mesh, life: Arc<Life>, conn: Conn, room: Option<RoomName>) {
+    loop {
+        let entered = match &room {
+            None => conn.reenter_index().await,
+            Some(room) => room::reenter(&mesh, &conn, room).await,
+        };
+        // A connection that was closed meanwhile is in nothing any more. Where this life is over too, the beat notices,
+        // and all begins once more.
+        if entered.is_ok() || !conn.is_open() || !mesh.0.instance.is_alive(&life) {
+            return;
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+async fn subscribe(mesh: &Mesh) -> Result<(), BackendError> {
+    let instance = &mesh.0.instance;
+    let life = instance.life();
+    let topic = instance_topic(life.me);
+    let own = timeout(instance.limits.backend_timeout, life.link.subscribe(&topic));
+    own.await.unwrap_or_else(|_| Err(BackendError::Unavailable("timed out".into())))?;
+    instance.hub.resubscribe(&life).await
+}
