@@ -82,18 +82,28 @@ impl Zset {
         in_range.map(|(score, member)| (member.clone(), score.0)).collect()
     }
 
-    /// Those whose bytes are in the range, in order. As in Redis it means something only where all scores are
-    /// equal; where they are not this walks as Redis does through a small set.
-    pub(crate) fn by_lex(&self, range: &LexRange) -> Vec<(Bytes, f64)> {
+    /// Those whose bytes are in the range, in order or from the end. As in Redis it means something only where all
+    /// scores are equal; where they are not this walks as Redis does through a small set.
+    pub(crate) fn by_lex(&self, range: &LexRange, is_reversed: bool) -> Vec<(Bytes, f64)> {
         let ends = (self.order.first(), self.order.last());
         let (Some((_, first)), Some((_, last))) = ends else { return Vec::new() };
         if range.is_empty() || !range.max.is_above(first) || !range.min.is_below(last) {
             return Vec::new();
         }
-        let from = self.order.iter().skip_while(|(_, member)| !range.min.is_below(member));
-        let in_range = from.take_while(|(_, member)| range.max.is_above(member));
-        in_range.map(|(score, member)| (member.clone(), score.0)).collect()
+        let (min, max) =
+            (|member: &Bytes| range.min.is_below(member), |member: &Bytes| range.max.is_above(member));
+        if is_reversed { walk(self.order.iter().rev(), max, min) } else { walk(self.order.iter(), min, max) }
     }
+}
+
+/// From the first that is past the near end to the last that is not past the far one.
+fn walk<'a>(
+    order: impl Iterator<Item = &'a (Score, Bytes)>,
+    near: impl Fn(&Bytes) -> bool,
+    far: impl Fn(&Bytes) -> bool,
+) -> Vec<(Bytes, f64)> {
+    let in_range = order.skip_while(|(_, member)| !near(member)).take_while(|(_, member)| far(member));
+    in_range.map(|(score, member)| (member.clone(), score.0)).collect()
 }
 
 /// One end of a range of scores.
@@ -200,7 +210,7 @@ mod tests {
         }
         let check = |min: &'static [u8], max: &'static [u8], expected: &[&str]| {
             let parse = |text| LexBound::parse(&Bytes::from_static(text)).expect("a bound");
-            assert_eq!(members(zset.by_lex(&LexRange { min: parse(min), max: parse(max) })), expected);
+            assert_eq!(members(zset.by_lex(&LexRange { min: parse(min), max: parse(max) }, false)), expected);
         };
         check(b"-", b"+", &["", "\\x00", "a", "a\\x00", "a\\xff", "b", "\\xff"]);
         check(b"[a", b"(b", &["a", "a\\x00", "a\\xff"]);

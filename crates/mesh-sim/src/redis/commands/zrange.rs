@@ -94,11 +94,8 @@ fn range(context: &mut Context<'_>, args: &[Bytes], options: &Options) -> Answer
         }
         By::Lex => {
             let range = lex_range(min, max)?;
-            let mut found = context.find::<Zset>(&args[1])?.map_or_else(Vec::new, |zset| zset.by_lex(&range));
-            if options.is_reversed {
-                found.reverse();
-            }
-            found
+            let zset = context.find::<Zset>(&args[1])?;
+            zset.map_or_else(Vec::new, |zset| zset.by_lex(&range, options.is_reversed))
         }
     };
     if let Some((offset, count)) = options.limit {
@@ -150,7 +147,7 @@ pub(super) fn zcount(context: &mut Context<'_>, args: &[Bytes]) -> Answer {
 
 pub(super) fn zlexcount(context: &mut Context<'_>, args: &[Bytes]) -> Answer {
     let range = lex_range(&args[2], &args[3])?;
-    Ok(Reply::count(context.find::<Zset>(&args[1])?.map_or(0, |zset| zset.by_lex(&range).len())))
+    Ok(Reply::count(context.find::<Zset>(&args[1])?.map_or(0, |zset| zset.by_lex(&range, false).len())))
 }
 
 pub(super) fn zremrangebyscore(context: &mut Context<'_>, args: &[Bytes]) -> Answer {
@@ -160,7 +157,7 @@ pub(super) fn zremrangebyscore(context: &mut Context<'_>, args: &[Bytes]) -> Ans
 
 pub(super) fn zremrangebylex(context: &mut Context<'_>, args: &[Bytes]) -> Answer {
     let range = lex_range(&args[2], &args[3])?;
-    remove(context, &args[1], |zset| zset.by_lex(&range))
+    remove(context, &args[1], |zset| zset.by_lex(&range, false))
 }
 
 fn remove(context: &mut Context<'_>, key: &[u8], find: impl Fn(&Zset) -> Vec<(Bytes, f64)>) -> Answer {

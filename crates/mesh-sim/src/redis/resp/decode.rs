@@ -6,7 +6,7 @@ use super::Reply;
 use super::line;
 
 /// How deep replies may nest.
-const DEPTH_MAX: usize = 32;
+const DEPTH_MAX: usize = 256;
 
 /// How many items an array may say it has.
 const ITEMS_MAX: usize = 1 << 24;
@@ -93,7 +93,7 @@ fn pairs(items: Vec<Reply>) -> Vec<(Reply, Reply)> {
 #[cfg(test)]
 mod tests {
     use super::super::Proto;
-    use super::{BadReply, BytesMut, Reply, decode};
+    use super::{BadReply, BytesMut, DEPTH_MAX, Reply, decode};
 
     #[test]
     fn what_is_written_is_read_back_when_it_is_whole() {
@@ -119,7 +119,7 @@ mod tests {
         for bytes in ["?\r\n", "\r\n", ":x\r\n", "$3\r\nabcd\r\n", "*99999999999\r\n", "%99999999\r\n"] {
             assert_eq!(decode(&mut BytesMut::from(bytes)), Err(BadReply), "{bytes:?}");
         }
-        let deep = "*1\r\n".repeat(100);
+        let deep = "*1\r\n".repeat(DEPTH_MAX + 1);
         assert_eq!(decode(&mut BytesMut::from(deep.as_str())), Err(BadReply));
     }
 }

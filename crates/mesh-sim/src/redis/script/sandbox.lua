@@ -87,8 +87,11 @@ local function readonly()
 end
 
 -- What is behind it can be read and not changed.
+local is_guarded = {}
 local function guarded(table)
-    return setmetatable({}, { __index = table, __newindex = readonly, __metatable = false })
+    local guard = setmetatable({}, { __index = table, __newindex = readonly, __metatable = false })
+    is_guarded[guard] = true
+    return guard
 end
 
 -- An error of `redis.call` is a table where nobody catches it, and its text where somebody does.
@@ -108,9 +111,15 @@ local globals = {
     pcall = function(...)
         return caught(pcall(...))
     end,
+    rawset = function(table, key, value)
+        if type(table) == "table" and is_guarded[table] then
+            readonly()
+        end
+        return rawset(table, key, value)
+    end,
 }
 local functions = {
-    "assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget", "rawset", "select",
+    "assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget", "select",
     "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall", "_VERSION",
 }
 for _, name in ipairs(functions) do
@@ -119,7 +128,9 @@ end
 for _, name in ipairs({ "coroutine", "math", "string", "table" }) do
     globals[name] = guarded(_G[name])
 end
-getmetatable("").__index = globals.string
+local strings = getmetatable("")
+strings.__index = globals.string
+strings.__metatable = guarded({ __index = globals.string })
 setmetatable(globals, {
     __index = function(_, name)
         error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)

@@ -14,10 +14,10 @@ use crate::redis::server::is_of_session;
 use crate::redis::world::{Caller, WRONG_COUNT, World};
 
 /// How much a script may work before it is ended. Redis would answer `BUSY` to all others and go on.
-const INSTRUCTIONS_MAX: u64 = 200_000_000;
+const INSTRUCTIONS_MAX: u64 = 20_000_000;
 
 /// How often that is looked at.
-const INSTRUCTIONS_STEP: u32 = 100_000;
+const INSTRUCTIONS_STEP: u32 = 10_000;
 
 /// How much memory all scripts may hold.
 const MEMORY_BYTES_MAX: usize = 1 << 30;
