@@ -32,7 +32,6 @@ pub struct Builder {
     database: Option<i64>,
     namespace: Option<String>,
     deadline: Duration,
-    linger: Duration,
     entropy: Option<Arc<Entropy>>,
 }
 
@@ -45,7 +44,6 @@ impl Builder {
             database: None,
             namespace: None,
             deadline: Duration::from_secs(1),
-            linger: Duration::from_secs(1),
             entropy: None,
         }
     }
@@ -77,12 +75,6 @@ impl Builder {
     /// How long any one operation may take (1 s). Over it: `Unavailable`.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
-        self
-    }
-
-    /// How long a topic stays subscribed to at Redis after it was left (1 s), so that churn costs nothing.
-    pub fn linger(mut self, linger: Duration) -> Self {
-        self.linger = linger;
         self
     }
 
@@ -124,7 +116,7 @@ impl Builder {
         node.connected(DIAL_MAX).await;
         let map = watch::Sender::new(Arc::new(Map::one(node)));
         let commands = Commands { keys, verbs, deadline: self.deadline, map: map.subscribe() };
-        Ok(Redis::new(io, commands, map, entropy, self.linger))
+        Ok(Redis::new(io, commands, map, entropy))
     }
 
     fn address(&self) -> Result<(ConnectionAddr, Dial), ConnectError> {

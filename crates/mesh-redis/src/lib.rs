@@ -62,7 +62,6 @@ pub struct Redis(Arc<Shared>);
 struct Shared {
     commands: Commands,
     entropy: Arc<Entropy>,
-    linger: Duration,
     /// Kept, because links watch it.
     _map: watch::Sender<Arc<Map>>,
     io: Arc<Io>,
@@ -119,12 +118,10 @@ impl Redis {
         commands: Commands,
         map: watch::Sender<Arc<Map>>,
         entropy: Arc<Entropy>,
-        linger: Duration,
     ) -> Self {
         Self(Arc::new(Shared {
             commands,
             entropy,
-            linger,
             _map: map,
             io: Arc::new(io),
             #[cfg(feature = "testing")]
@@ -156,7 +153,7 @@ impl Backend for Redis {
         Box::pin(async move {
             let (commands, io, entropy) =
                 (shared.commands.clone(), shared.io.clone(), shared.entropy.clone());
-            let link = RedisLink::attach(me, lease, inbox, commands, io, entropy, shared.linger).await?;
+            let link = RedisLink::attach(me, lease, inbox, commands, io, entropy).await?;
             #[cfg(feature = "testing")]
             {
                 let mut settlers = shared.settlers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -5,19 +5,21 @@
 //! the subscription on the connection at hand; only then what arrives on it is handed on. After a connection was lost
 //! every topic is subscribed to anew on the next one while all stay shut; then the inbox is told that continuity was lost and
 //! all open at once. So no gap is ever seen before that word.
+//!
+//! A topic that is left is given up at once and shuts when Redis confirms, so that what was published before still
+//! arrives. It does not linger here: the server lets its topics linger already.
 
 mod feed;
-mod janitor;
 mod keeper;
 mod topics;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use mesh_backend::{Inbox, Key, Result};
 use mesh_proto::{Entropy, Incarnation};
-use redis::Value;
-use tokio::sync::{Notify, RwLock, watch};
+use redis::aio::MultiplexedConnection;
+use redis::{RedisError, Value};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use self::topics::State;
@@ -35,7 +37,6 @@ pub(crate) type Settler =
 pub(crate) struct Ears {
     shared: Arc<Shared>,
     _keeper: Task,
-    _janitor: Task,
 }
 
 #[derive(Debug)]
@@ -44,13 +45,7 @@ struct Shared {
     inbox: Inbox,
     commands: Commands,
     entropy: Arc<Entropy>,
-    linger: Duration,
     state: Mutex<State>,
-    /// Held for reading while a subscription is asked for and for writing while one is given up, so that what is
-    /// decided first is sent first.
-    order: RwLock<()>,
-    /// A topic was left.
-    left: Notify,
     /// How often a connection was made and every topic subscribed to on it.
     resumed: watch::Sender<u64>,
     /// How often a publication of our own came back.
@@ -65,7 +60,6 @@ impl Ears {
         commands: Commands,
         io: Arc<Io>,
         entropy: Arc<Entropy>,
-        linger: Duration,
     ) -> Result<Self> {
         let deadline = commands.deadline;
         let shared = Arc::new(Shared {
@@ -73,16 +67,12 @@ impl Ears {
             inbox,
             commands,
             entropy,
-            linger,
             state: Mutex::default(),
-            order: RwLock::new(()),
-            left: Notify::new(),
             resumed: watch::Sender::new(0),
             echoed: watch::Sender::new(0),
         });
-        let janitor = io.spawn(janitor::give_up(shared.clone()));
         let keeper = io.spawn(keeper::keep(shared.clone(), io.clone()));
-        let ears = Self { shared: shared.clone(), _keeper: keeper, _janitor: janitor };
+        let ears = Self { shared: shared.clone(), _keeper: keeper };
         let mut resumed = shared.resumed.subscribe();
         // The keeper begins a feed for each node before it does anything else; none is listed as long as it has not run.
         let all = timeout(deadline, resumed.wait_for(|_| shared.with(|state| state.is_whole()))).await;
@@ -97,35 +87,44 @@ impl Ears {
     /// From here on publications on `topic` are handed on.
     pub(crate) async fn subscribe(&self, topic: &Key) -> Result<()> {
         let (shared, commands) = (&self.shared, &self.shared.commands);
-        let _order = shared.order.read().await;
         let shard = commands.keys.shard(topic);
         let channel = commands.keys.channel(topic);
         let owner = commands.map.borrow().owner(shard).map(|node| node.name());
         let connection = shared.with(|state| state.wish(&channel, topic, shard, owner.as_deref()))?;
-        let Some(mut connection) = connection else { return Ok(()) };
-        let mut command = redis::cmd(commands.verbs.subscribe);
-        command.arg(&channel);
-        match timeout(commands.deadline, connection.send_packed_command(&command)).await {
-            Err(_) => Err(unavailable(format!(
-                "Redis did not confirm a subscription within {:?}",
-                commands.deadline
-            ))),
-            Ok(Ok(Value::ServerError(error))) => {
-                shared.with(|state| state.forget(&channel));
-                Err(unavailable(said(&error.into())))
-            }
-            Ok(Ok(_)) => Ok(()),
-            // It is wished for, so the next connection has it.
-            Ok(Err(error)) => Err(unavailable(said(&error))),
-        }
+        let Some(connection) = connection else { return Ok(()) };
+        // Without an answer it stays wished for, so the next connection has it.
+        let asked = self.ask(connection, commands.verbs.subscribe, &channel).await?;
+        asked.map_err(|error| {
+            shared.with(|state| state.forget(&channel));
+            unavailable(said(&error))
+        })
     }
 
-    /// From here on they are not. Redis is told a little later, so that churn costs nothing.
-    pub(crate) fn unsubscribe(&self, topic: &Key) {
-        let channel = self.shared.commands.keys.channel(topic);
-        let until = tokio::time::Instant::now() + self.shared.linger;
-        if self.shared.with(|state| state.leave(&channel, until)) {
-            self.shared.left.notify_one();
+    /// From here on they are not. What was published before still is.
+    pub(crate) async fn unsubscribe(&self, topic: &Key) -> Result<()> {
+        let commands = &self.shared.commands;
+        let channel = commands.keys.channel(topic);
+        let Some(connection) = self.shared.with(|state| state.leave(&channel)) else { return Ok(()) };
+        self.ask(connection, commands.verbs.unsubscribe, &channel)
+            .await?
+            .map_err(|error| unavailable(said(&error)))
+    }
+
+    /// Fails if there is no answer; else it may be an error of the server.
+    async fn ask(
+        &self,
+        mut connection: MultiplexedConnection,
+        verb: &str,
+        channel: &str,
+    ) -> Result<Result<(), RedisError>> {
+        let deadline = self.shared.commands.deadline;
+        let mut command = redis::cmd(verb);
+        command.arg(channel);
+        match timeout(deadline, connection.send_packed_command(&command)).await {
+            Err(_) => Err(unavailable(format!("Redis did not confirm {verb} within {deadline:?}"))),
+            Ok(Ok(Value::ServerError(error))) => Ok(Err(error.into())),
+            Ok(Ok(_)) => Ok(Ok(())),
+            Ok(Err(error)) => Err(unavailable(said(&error))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which topics are wished for, which are open, and through which connection.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -23,8 +23,6 @@ pub(super) struct State {
     topics: BTreeMap<String, Topic>,
     /// By the name of the node.
     feeds: BTreeMap<String, Feed>,
-    /// When which topics will be given up, in order. As many as were left within the linger.
-    leaving: VecDeque<(Instant, String)>,
     sessions: u64,
     /// How many messages were not ours.
     malformed: u64,
@@ -39,8 +37,6 @@ struct Topic {
     open: bool,
     /// Since which session Redis has it, 0 if it has not.
     session: u64,
-    /// When it will be given up, if nobody wishes for it before.
-    until: Option<Instant>,
 }
 
 /// One node's connection for subscriptions.
@@ -98,16 +94,16 @@ impl State {
         if self.closed {
             return Err(unavailable("the link is closed"));
         }
-        let new = || Topic { key: key.clone(), shard, wished: true, open: false, session: 0, until: None };
+        let new = || Topic { key: key.clone(), shard, wished: true, open: false, session: 0 };
         let topic = self.topics.entry(channel.to_owned()).or_insert_with(new);
-        topic.wished = true;
-        topic.until = None;
+        // If it is being given up, that comes first and is asked for again behind it.
+        let is_new = !std::mem::replace(&mut topic.wished, true);
         let owner = owner.ok_or_else(|| unavailable(format!("no Redis serves shard {shard} now")))?;
         let feed =
             self.feeds.get(owner).ok_or_else(|| unavailable(format!("not subscribed at {owner} yet")))?;
         match &feed.connection {
             None => Err(unavailable(format!("not subscribed at {owner}: {}", feed.why))),
-            Some(_) if topic.open => Ok(None),
+            Some(_) if topic.open && !is_new => Ok(None),
             Some(connection) => Ok(Some(connection.clone())),
         }
     }
@@ -117,41 +113,17 @@ impl State {
         self.topics.remove(channel);
     }
 
-    /// Says whether there is something to give up later.
-    pub(super) fn leave(&mut self, channel: &str, until: Instant) -> bool {
-        let Some(topic) = self.topics.get_mut(channel).filter(|topic| topic.wished) else { return false };
+    /// Wish for a topic no more. What was published before still arrives: it shuts when Redis confirms. Gives the
+    /// connection to say so on, if there is somebody to tell.
+    pub(super) fn leave(&mut self, channel: &str) -> Option<MultiplexedConnection> {
+        let topic = self.topics.get_mut(channel).filter(|topic| topic.wished)?;
         topic.wished = false;
-        topic.open = false;
-        topic.until = Some(until);
-        self.leaving.push_back((until, channel.to_owned()));
-        true
-    }
-
-    /// When the next one is to be given up.
-    pub(super) fn next_leave(&self) -> Option<Instant> {
-        self.leaving.front().map(|(until, _)| *until)
-    }
-
-    /// Those to be given up now, with the connection on which to do so. They are forgotten.
-    pub(super) fn give_up(&mut self, now: Instant, most: usize) -> Vec<(String, MultiplexedConnection)> {
-        let mut over = Vec::new();
-        while over.len() < most
-            && let Some((until, _)) = self.leaving.front()
-            && *until <= now
-            && let Some((until, channel)) = self.leaving.pop_front()
-        {
-            // Unless it was wished for, or left once more, in between.
-            let Some(topic) = self.topics.get(&channel) else { continue };
-            if topic.wished || topic.until != Some(until) {
-                continue;
-            }
-            let feed = self.feeds.values().find(|feed| feed.shards.contains(&topic.shard));
-            if let Some(connection) = feed.and_then(|feed| feed.connection.clone()) {
-                over.push((channel.clone(), connection));
-            }
-            self.topics.remove(&channel);
+        let feed = self.feeds.values().find(|feed| feed.shards.contains(&topic.shard));
+        let connection = feed.and_then(|feed| feed.connection.clone());
+        if connection.is_none() {
+            self.topics.remove(channel);
         }
-        over
+        connection
     }
 
     /// A node to listen to.
@@ -181,6 +153,7 @@ impl State {
         feed.connection = None;
         feed.why = why;
         feed.session = 0;
+        self.topics.retain(|_, topic| topic.wished || !feed.shards.contains(&topic.shard));
         for topic in self.topics.values_mut().filter(|topic| feed.shards.contains(&topic.shard)) {
             topic.open = false;
             topic.session = 0;
@@ -225,11 +198,16 @@ impl State {
         topic.open = topic.wished && feed.connection.is_some();
     }
 
-    /// Redis ended a subscription.
-    pub(super) fn ended(&self, session: u64, channel: &str) -> Verdict {
-        match self.topics.get(channel) {
-            Some(topic) if topic.wished && topic.session == session => Verdict::Doubtful,
-            _ => Verdict::Fine,
+    /// Redis ended a subscription. One that is wished for was lost, or wished for and given up in an order that nobody
+    /// knows: only another connection is sure.
+    pub(super) fn ended(&mut self, session: u64, channel: &str) -> Verdict {
+        match self.topics.get(channel).filter(|topic| topic.session == session) {
+            Some(topic) if topic.wished => Verdict::Doubtful,
+            Some(_) => {
+                self.topics.remove(channel);
+                Verdict::Fine
+            }
+            None => Verdict::Fine,
         }
     }
 
@@ -277,7 +255,7 @@ impl State {
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sizes = (self.topics.len(), self.feeds.len(), self.leaving.len());
-        f.debug_struct("State").field("topics_feeds_leaving", &sizes).finish_non_exhaustive()
+        let sizes = (self.topics.len(), self.feeds.len());
+        f.debug_struct("State").field("topics_feeds", &sizes).finish_non_exhaustive()
     }
 }

@@ -45,10 +45,9 @@ impl RedisLink {
         commands: Commands,
         io: Arc<Io>,
         entropy: Arc<Entropy>,
-        linger: Duration,
     ) -> Result<Self> {
         leases::attach(&commands, me, lease).await?;
-        let ears = Ears::open(me, inbox.clone(), commands.clone(), io, entropy.clone(), linger).await?;
+        let ears = Ears::open(me, inbox.clone(), commands.clone(), io, entropy.clone()).await?;
         let my_name = me.to_string();
         Ok(Self { me, my_name, commands, entropy, inbox, ears, strays: leases::Strays::default() })
     }

@@ -15,10 +15,11 @@ impl RedisLink {
     }
 
     pub(super) async fn do_unsubscribe(&self, topic: &Key) -> Result<()> {
-        self.ears.unsubscribe(topic);
         let shard = self.commands.keys.shard(topic);
-        self.commands.run(shard, self.call(&CHECK, shard)).await?;
-        Ok(())
+        let check = self.commands.run(shard, self.call(&CHECK, shard));
+        let (checked, unheard) = tokio::join!(check, self.ears.unsubscribe(topic));
+        checked?;
+        unheard
     }
 
     pub(super) async fn do_publish(&self, announce: &Announce) -> Result<()> {
