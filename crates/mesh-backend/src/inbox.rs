@@ -20,6 +20,7 @@ pub struct Arrivals(Arc<Shared>);
 
 /// What comes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are arrivals")]
 pub enum Received {
     /// A publication on a topic this instance is subscribed to.
     Arrival(Arrival),

@@ -22,6 +22,12 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     fn attach(&self, me: Incarnation, lease: Duration, inbox: Inbox) -> Done<'_, Arc<dyn Link>>;
 }
 
+impl Backend for Arc<dyn Backend> {
+    fn attach(&self, me: Incarnation, lease: Duration, inbox: Inbox) -> Done<'_, Arc<dyn Link>> {
+        (**self).attach(me, lease, inbox)
+    }
+}
+
 /// One instance's link to what is shared. Every operation is one atomic step.
 ///
 /// An operation that fails with [`Unavailable`](crate::BackendError::Unavailable) may have taken place. Every operation

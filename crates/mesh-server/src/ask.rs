@@ -1,16 +1,15 @@
 //! What one instance asks another about a connection it owns, and waits for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
-use mesh_backend::{Announce, Audience, Control};
-use mesh_proto::{Code, ConnId, Incarnation, RoomName};
+use mesh_proto::{Code, ConnId, RoomName};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use crate::error::{MeshError, Result};
-use crate::instance::{Instance, instance_topic};
 use crate::lock::Lock;
 
 /// Answers waited for at once by one instance. Over it: `unavailable`.
@@ -48,6 +47,26 @@ impl Drop for Waits<'_> {
 }
 
 impl Asked {
+    /// Ask, by what `publish` makes of the number that the answer has to bear and the body, and wait for so long.
+    ///
+    /// # Errors
+    /// What is answered; `unavailable` if nothing is in time, when it may have been done all the same.
+    pub(crate) async fn ask<F: Future<Output = Result<()>>>(
+        &self,
+        ask: &Ask,
+        timeout: Duration,
+        publish: impl FnOnce(u64, Bytes) -> F,
+    ) -> Result<bool> {
+        let (waits, told) = self.expect()?;
+        publish(waits.1, serde_json::to_vec(ask)?.into()).await?;
+        let silent = || MeshError::new(Code::Unavailable, "the connection's instance did not answer");
+        let told = tokio::time::timeout(timeout, told).await.map_err(|_| silent())?;
+        match serde_json::from_slice::<Answer>(&told.map_err(|_| silent())?)? {
+            Ok(changed) => Ok(changed),
+            Err((code, message)) => Err(MeshError::new(Code::from_wire(code), message)),
+        }
+    }
+
     fn expect(&self) -> Result<(Waits<'_>, oneshot::Receiver<Bytes>)> {
         let (tell, told) = oneshot::channel();
         let number = self.0.with(|waiting| {
@@ -66,25 +85,6 @@ impl Asked {
         if let Some(waiting) = self.0.with(|waiting| waiting.by_number.remove(&number)) {
             // Whoever asked may have stopped waiting just now.
             let _ = waiting.send(body);
-        }
-    }
-}
-
-impl Instance {
-    /// Ask the owner of a connection, and wait for its answer.
-    ///
-    /// # Errors
-    /// What it answers; `unavailable` if it does not in time, when it may have done it all the same.
-    pub(crate) async fn ask(&self, owner: Incarnation, ask: &Ask) -> Result<bool> {
-        let (waits, told) = self.asked.expect()?;
-        let body = Bytes::from(serde_json::to_vec(ask)?);
-        let control = Control::Ask(waits.1, body);
-        self.publish(Announce::control(instance_topic(owner), Audience::All, control)).await?;
-        let silent = || MeshError::new(Code::Unavailable, "the connection's instance did not answer");
-        let told = tokio::time::timeout(self.limits.backend_timeout, told).await.map_err(|_| silent())?;
-        match serde_json::from_slice::<Answer>(&told.map_err(|_| silent())?)? {
-            Ok(changed) => Ok(changed),
-            Err((code, message)) => Err(MeshError::new(Code::from_wire(code), message)),
         }
     }
 }

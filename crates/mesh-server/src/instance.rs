@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use mesh_backend::{Announce, BackendError, Key, Kind};
+use mesh_backend::{Announce, Audience, BackendError, Control, Key, Kind};
 use mesh_proto::{CommandName, ConnId, Entropy, Incarnation, Limits};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::ask::Asked;
+use crate::ask::{Ask, Asked};
 use crate::conn::Conn;
 use crate::error::Result;
 use crate::hub::{Flushers, Hub};
@@ -69,6 +69,8 @@ pub struct Stats {
     pub encodes: u64,
     /// Pushes handed to connections.
     pub delivered: u64,
+    /// Publications that arrived from other instances and this one.
+    pub arrivals: u64,
     /// Commands begun.
     pub commands: u64,
     /// Frames that were no JSON object or had no id.
@@ -90,6 +92,7 @@ impl Instance {
             connections: self.conns.with(|conns| conns.len()),
             encodes: read(&self.counters.encodes),
             delivered: self.hub.delivered(),
+            arrivals: self.hub.arrivals(),
             commands: read(&self.counters.commands),
             bad_frames: read(&self.counters.bad_frames),
             panics: read(&self.counters.panics),
@@ -128,6 +131,15 @@ impl Instance {
 
     pub(crate) async fn publish(&self, announce: Announce) -> Result<()> {
         self.call(self.life().link.publish(announce)).await
+    }
+
+    /// Ask the instance that owns a connection.
+    pub(crate) async fn ask(&self, owner: Incarnation, ask: &Ask) -> Result<bool> {
+        let publish = |number, body| {
+            let control = Control::Ask(number, body);
+            self.publish(Announce::control(instance_topic(owner), Audience::All, control))
+        };
+        self.asked.ask(ask, self.limits.backend_timeout, publish).await
     }
 
     /// Whether a life goes on, as far as is known here.

@@ -41,6 +41,8 @@ mod policy;
 mod room;
 mod schedule;
 mod serve;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use builder::Builder;
 pub use command::{

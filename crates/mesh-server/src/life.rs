@@ -61,8 +61,7 @@ impl Lives {
 
     /// The next life takes the place of the present one.
     pub(crate) async fn begin_next(&self, stop: &CancellationToken) -> Result<Arrivals, BackendError> {
-        let (life, arrivals) =
-            Life::begin(&*self.backend, &self.entropy, self.inbox_bytes_max, stop).await?;
+        let (life, arrivals) = Life::begin(&*self.backend, &self.entropy, self.inbox_bytes_max, stop).await?;
         self.now.with(|now| std::mem::replace(now, Arc::new(life))).over.cancel();
         Ok(arrivals)
     }

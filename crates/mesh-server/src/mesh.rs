@@ -114,6 +114,18 @@ impl Mesh {
     }
 }
 
+#[cfg(feature = "testing")]
+impl Mesh {
+    /// Be gone as after `kill -9`.
+    pub(crate) fn vanish(&self) {
+        self.0.instance.stop.cancel();
+        self.0.instance.tasks.close();
+        for conn in self.local_conns() {
+            conn.0.outbox.abort();
+        }
+    }
+}
+
 impl Drop for Inner {
     /// Nobody holds it any more, so nobody is connected either.
     fn drop(&mut self) {

@@ -39,7 +39,8 @@ impl Mesh {
         let mut found = Vec::new();
         let mut after = 0;
         loop {
-            let roll = instance.call(instance.life().link.roll(&roster, after, instance.limits.page_max)).await?;
+            let roll =
+                instance.call(instance.life().link.roll(&roster, after, instance.limits.page_max)).await?;
             for member in &roll.members {
                 found.push((member.who, parse(member)?));
             }

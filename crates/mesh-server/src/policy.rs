@@ -115,6 +115,9 @@ pub(crate) async fn ask(check: &Check, cmd: Command, timeout: Duration) -> Resul
 /// Run a hook, named so, to its end, at most for `timeout`.
 pub(crate) async fn tell(hook: &'static str, told: &Told, cmd: Command, timeout: Duration) {
     let (mesh, what) = (cmd.mesh.clone(), what(hook, &cmd));
+    if mesh.0.instance.stop.is_cancelled() {
+        return;
+    }
     let telling = AssertUnwindSafe(async { told(cmd).await }).catch_unwind();
     let fault = match tokio::time::timeout(timeout, telling).await {
         Ok(Ok(Ok(()))) => return,

@@ -4,6 +4,8 @@
 pub(super) const LEVELS: &[&[&str]] = &[
     &["mount", "testing", "admin"],
     &["builder"],
+    &["lease"],
+    &["answer"],
     &["serve"],
     &["channel", "room", "presence", "record", "metadata", "broadcast"],
     &["policy"],
@@ -11,7 +13,8 @@ pub(super) const LEVELS: &[&[&str]] = &[
     &["join", "mesh"],
     &["fault"],
     &["conn", "instance"],
-    &["hub", "schedule", "login", "follow"],
+    &["hub", "schedule", "login", "follow", "ask"],
+    &["life"],
     &["error", "pattern", "lock"],
 ];
 

@@ -1,6 +1,7 @@
 //! What other instances, and this one, published: from the backend to the listeners.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mesh_backend::{Arrival, Arrivals, Control, Received};
 
@@ -19,6 +20,7 @@ pub(crate) async fn hand_out(
 ) {
     let mut batch = 0;
     while let Some(received) = arrivals.recv().await {
+        hub.arrivals.fetch_add(1, Ordering::Relaxed);
         match received {
             Received::Arrival(arrival) => match arrival.control {
                 None | Some(Control::Close(_)) => hub.fan_out(&arrival),

@@ -41,6 +41,7 @@ pub(crate) struct Hub {
     call_timeout: Duration,
     linger: Duration,
     delivered: AtomicU64,
+    arrivals: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -65,7 +66,15 @@ impl Hub {
         linger: Duration,
     ) -> Arc<Self> {
         let shards = std::array::from_fn(|_| Lock::default());
-        Arc::new(Self { shards, lives, tasks, call_timeout, linger, delivered: AtomicU64::new(0) })
+        Arc::new(Self {
+            shards,
+            lives,
+            tasks,
+            call_timeout,
+            linger,
+            delivered: AtomicU64::new(0),
+            arrivals: AtomicU64::new(0),
+        })
     }
 
     fn shard(&self, key: &Key) -> &Shard {
@@ -89,6 +98,11 @@ impl Hub {
     /// Frames handed to connections so far.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
+    }
+
+    /// Publications that arrived so far.
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.arrivals.load(Ordering::Relaxed)
     }
 
     /// Hand an arrival to whom it is for. The header is put before the text once, for all of them.

@@ -73,7 +73,8 @@ async fn beat(mesh: &Mesh) -> bool {
 
 /// Hand out what arrives in one life, until it is over.
 pub(crate) fn hand_out_arrivals(mesh: &Mesh, life: &Life, arrivals: Arrivals) {
-    let (hub, inner, over) = (mesh.0.instance.hub.clone(), std::sync::Arc::downgrade(&mesh.0), life.over.clone());
+    let (hub, inner, over) =
+        (mesh.0.instance.hub.clone(), std::sync::Arc::downgrade(&mesh.0), life.over.clone());
     let on_control = {
         let inner = inner.clone();
         move |arrival: mesh_backend::Arrival| {

@@ -88,7 +88,8 @@ pub(super) async fn clear_elsewhere(mesh: &Mesh, room: &RoomName) -> Result<()> 
         let roll = instance.call(life.link.roll(&key, after, instance.limits.page_max)).await?;
         let Some(last) = roll.members.last() else { break };
         after = last.offset;
-        let leaving = stream::iter(roll.members).map(|member| take_out(mesh.clone(), room.clone(), member.who));
+        let leaving =
+            stream::iter(roll.members).map(|member| take_out(mesh.clone(), room.clone(), member.who));
         leaving.buffer_unordered(CLEAR_AT_ONCE).try_collect::<()>().await?;
     }
     instance.publish(Announce::control(key, Audience::All, Control::ClearRoom)).await

@@ -101,7 +101,8 @@ pub(crate) async fn unregister(mesh: &Mesh, conn: &Conn) {
 /// Run `on_disconnect` for a connection of this instance, or of one that died.
 pub(crate) async fn tell_disconnected(mesh: &Mesh, conn: &Conn) {
     for hook in &mesh.0.disconnected {
-        tell("on_disconnect", hook, hook_command(mesh, conn), mesh.0.instance.limits.on_connect_timeout).await;
+        tell("on_disconnect", hook, hook_command(mesh, conn), mesh.0.instance.limits.on_connect_timeout)
+            .await;
     }
 }
 
