@@ -367,7 +367,11 @@ async fn a_password_a_version_and_rights_are_what_the_test_says() {
 async fn a_script_without_an_end_is_ended() {
     let redis = Redis::new(1);
     let mut client = client(&redis);
-    for script in ["while true do end", "while true do pcall(error, 'x') end"] {
+    for script in [
+        "while true do end",
+        "while true do pcall(error, 'x') end",
+        "coroutine.wrap(function() while true do end end)()",
+    ] {
         let reply = client.call(["EVAL", script, "0"]).await.expect("a reply");
         assert!(format!("{reply:?}").contains("works for too long"), "{reply:?}");
     }

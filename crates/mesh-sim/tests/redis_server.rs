@@ -190,9 +190,8 @@ async fn hostile_scripts_harm_nobody() {
     for (script, expected) in [
         ("local t = {} t[1] = t return t", "stack limit"),
         ("local function f() return f() + 1 end return f()", "stack overflow"),
-        ("return ('x'):rep(2^33)", "-ERR"),
+        ("return ('x'):rep(1e6):rep(1e4)", "-ERR"),
         ("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end", "-ERR"),
-        ("return ('a'):rep(30):find(('a?'):rep(30) .. ('a'):rep(30))", ""),
         ("return redis.call('EVAL', 'return 1', '0')", "not allowed"),
         ("getmetatable('').__index = nil", "-ERR"),
         ("setmetatable(_G, {})", "-ERR"),

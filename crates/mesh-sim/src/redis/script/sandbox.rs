@@ -20,7 +20,7 @@ const INSTRUCTIONS_MAX: u64 = 20_000_000;
 const INSTRUCTIONS_STEP: u32 = 10_000;
 
 /// How much memory all scripts may hold.
-const MEMORY_BYTES_MAX: usize = 1 << 30;
+const MEMORY_BYTES_MAX: usize = 256 << 20;
 
 /// What the chances of a script begin with, as `srand48(0)` sets it.
 const RANDOM_SEED: u64 = 0x330e;
@@ -43,7 +43,7 @@ impl Sandbox {
         lua.set_memory_limit(MEMORY_BYTES_MAX)?;
         let instructions = Arc::new(AtomicU64::new(0));
         let spent = Arc::clone(&instructions);
-        lua.set_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS_STEP), move |_, _| {
+        lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS_STEP), move |_, _| {
             let spent = spent.fetch_add(u64::from(INSTRUCTIONS_STEP), Ordering::Relaxed);
             if spent > INSTRUCTIONS_MAX {
                 return Err(mlua::Error::runtime("the script works for too long"));
