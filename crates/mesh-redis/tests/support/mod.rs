@@ -1,9 +1,13 @@
 //! Real servers for tests: each on a free port of this machine, without persistence, gone when the test is.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
+mod peer;
+mod proxy;
 mod server;
 mod world;
 
-pub(crate) use server::Server;
+pub(crate) use peer::{KEEP, PATIENCE, Peer, conn, entry, eventually, is_unavailable, room};
+pub(crate) use proxy::Proxy;
+pub(crate) use server::{Server, free_port};
 pub(crate) use world::{OnServer, SharedServer};

@@ -107,13 +107,27 @@ impl Server {
         for word in words {
             text += &format!("${}\r\n{word}\r\n", word.len());
         }
-        // The connection is closed behind the answer.
-        text += "*1\r\n$4\r\nQUIT\r\n";
         stream.write_all(text.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).trim_end_matches("+OK\r\n").trim_end().to_owned()
+        answer(&mut BufReader::new(stream)).trim_end().to_owned()
     }
+}
+
+/// One answer, with all its parts, as it was said.
+fn answer(from: &mut BufReader<TcpStream>) -> String {
+    let mut line = Vec::new();
+    from.read_until(b'\n', &mut line).unwrap();
+    let mut said = String::from_utf8_lossy(&line).into_owned();
+    let length = said[1..].trim().parse::<i64>().unwrap_or(0);
+    match line[0] {
+        b'$' if length >= 0 => {
+            let mut text = vec![0; length as usize + 2];
+            from.read_exact(&mut text).unwrap();
+            said += &String::from_utf8_lossy(&text);
+        }
+        b'*' => (0..length).for_each(|_| said += &answer(from)),
+        _ => {}
+    }
+    said
 }
 
 impl Drop for Server {
