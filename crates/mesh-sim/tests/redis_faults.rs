@@ -31,6 +31,10 @@ async fn heard(listener: &mut Client<DuplexStream>) -> String {
     push.map_or_else(|error| format!("{:?}", error.kind()), |push| format!("{push:?}"))
 }
 
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
 /// Whether this is what one hears whose connection has ended, before or after the request was on its way.
 fn is_over(told: &str) -> bool {
     told == "BrokenPipe" || told == "UnexpectedEof"
@@ -224,12 +228,46 @@ async fn a_failover_loses_the_last_writes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_split_leaves_two_that_know_nothing_of_each_other() {
+    let redis = Redis::new(1);
+    let mut first = client(&redis);
+    told(&mut first, "SET a 1").await;
+    told(&mut first, "SET b 1").await;
+    let other = redis.split(1);
+    assert_eq!(other.now_ms(), redis.now_ms());
+    assert_ne!(other.run_id(), redis.run_id());
+    let mut second = client(&other);
+    told(&mut second, "SET c 1").await;
+    assert_eq!(told(&mut first, "SET d 1").await, "+OK", "it goes on");
+    assert_eq!((keys(&redis), keys(&other)), (words("a b d"), words("a c")));
+    redis.stop();
+    assert_eq!(told(&mut second, "PING").await, "+PONG");
+    assert_eq!(other.fail_over(1), 1);
+    assert_eq!(keys(&other), words("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trail_tells_what_was_said() {
+    let redis = Redis::new(1);
+    let mut client = client(&redis);
+    for _ in 0..300 {
+        told(&mut client, "SET a 1").await;
+    }
+    let trail = redis.trail();
+    assert_eq!(trail.len(), 256);
+    assert_eq!(trail[254], format!("{} #1 SET a 1", redis.now_ms()));
+    assert_eq!(trail[255], format!("{} #1 -> +OK", redis.now_ms()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn keys_are_evicted() {
     let redis = Redis::new(1);
     let mut client = client(&redis);
     for key in ["a1", "a2", "b1", "b2"] {
         told(&mut client, &format!("HSET {key} f v")).await;
     }
+    redis.forbid(&["del"]);
+    redis.be_read_only(true);
     assert_eq!(redis.evict(|key| key.starts_with(b"a")), ["a1", "a2"]);
     let gone = redis.evict_random().expect("a key");
     assert_eq!(redis.keys().len(), 1);
@@ -326,7 +364,9 @@ async fn time_is_the_clock_of_tokio() {
     redis.jump_clock(-300);
     assert_eq!(told(&mut client, "PTTL a").await, ":900");
     redis.jump_clock(901);
-    assert_eq!(told(&mut client, "GET a").await, "nil");
+    redis.jump_clock(-5000);
+    assert_eq!(told(&mut client, "GET a").await, "nil", "what expired stays away");
+    redis.fail_over(0);
     assert!(redis.keys().is_empty());
 }
 

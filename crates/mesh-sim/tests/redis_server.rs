@@ -89,6 +89,8 @@ async fn a_run_is_a_function_of_its_seed() {
     let (first, second, other) = (run(1).await, run(1).await, run(2).await);
     assert_eq!(first.1, second.1);
     assert_eq!(first.0.snapshot(), second.0.snapshot());
+    assert_eq!(first.0.digest(), second.0.digest());
+    assert_ne!(first.0.digest(), other.0.digest());
     assert_ne!(first.1, other.1);
 }
 

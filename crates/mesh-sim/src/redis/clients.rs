@@ -30,9 +30,9 @@ pub(crate) struct Signals {
     pub(crate) closed: Notify,
 }
 
-/// What a connection may tell apart.
+/// A client that is connected.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Client {
+pub(crate) struct Connected {
     pub(crate) name: Bytes,
     pub(crate) proto: Proto,
     pub(crate) database: usize,
@@ -54,7 +54,7 @@ pub(crate) enum Output {
     Close,
 }
 
-impl Client {
+impl Connected {
     /// Redis tells its clients apart by this: one with a subscription is a pub/sub client.
     pub(crate) fn is_pubsub(&self) -> bool {
         !self.channels.is_empty()
@@ -70,7 +70,7 @@ impl Client {
         self.outbox_bytes
     }
 
-    /// Takes what may be written now. It counts as unread until [`Client::written`].
+    /// Takes what may be written now. It counts as unread until [`Connected::written`].
     pub(crate) fn output(&mut self, now: Instant, is_deaf: bool) -> Output {
         if is_deaf {
             return if self.is_closing { Output::Close } else { Output::Idle };
@@ -101,7 +101,7 @@ impl Client {
 /// All of them by their ids, which are never given twice.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
-    connected: BTreeMap<u64, Client>,
+    connected: BTreeMap<u64, Connected>,
     last_id: u64,
 }
 
@@ -112,24 +112,24 @@ impl Clients {
             return None;
         }
         self.last_id += 1;
-        let client = Client { is_authenticated, ..Client::default() };
+        let client = Connected { is_authenticated, ..Connected::default() };
         let signals = Arc::clone(&client.signals);
         self.connected.insert(self.last_id, client);
         Some((self.last_id, signals))
     }
 
-    pub(crate) fn find(&mut self, id: u64) -> Option<&mut Client> {
+    pub(crate) fn find(&mut self, id: u64) -> Option<&mut Connected> {
         self.connected.get_mut(&id)
     }
 
     /// Forgets one and ends its task.
-    pub(crate) fn remove(&mut self, id: u64) -> Option<Client> {
+    pub(crate) fn remove(&mut self, id: u64) -> Option<Connected> {
         let client = self.connected.remove(&id)?;
         client.signals.closed.notify_one();
         Some(client)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Client)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Connected)> {
         self.connected.iter().map(|(id, client)| (*id, client))
     }
 

@@ -1,6 +1,7 @@
 //! What a test does to the server. All of it takes effect at once and stays until it is taken back.
 
 use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,7 +41,7 @@ impl Redis {
     pub fn clients(&self) -> Vec<ClientSeen> {
         self.with(|server| {
             let clients = server.world.clients.iter();
-            let seen = |(id, client): (u64, &super::clients::Client)| ClientSeen {
+            let seen = |(id, client): (u64, &super::clients::Connected)| ClientSeen {
                 id,
                 name: client.name.clone(),
                 is_pubsub: client.is_pubsub(),
@@ -165,9 +166,23 @@ impl Redis {
         })
     }
 
+    /// The replica becomes a server of its own while this one goes on: two that each hold themselves for the only one,
+    /// as for the clients on either side of a partition. The other one had not yet heard of the last `lose` writes.
+    /// A test chooses whom a client reaches by whom it dials, and ends it with [`Redis::stop`] of one of them.
+    pub fn split(&self, lose: usize) -> Self {
+        self.with(|server| {
+            let (keyspace, _) = server.world.replica.clone().promote(lose);
+            let world = server.world.split(keyspace);
+            Self(Arc::new(Mutex::new(Server { world, scripts: Scripts::default() })))
+        })
+    }
+
     /// Sets the clock forward, or back, as a failover to a machine with another clock does.
     pub fn jump_clock(&self, by_ms: i64) {
-        self.with(|server| server.world.skew_ms += by_ms);
+        self.with(|server| {
+            server.world.settle_expired();
+            server.world.skew_ms += by_ms;
+        });
     }
 
     /// Milliseconds since 1970 by the clock of the server.
@@ -183,6 +198,20 @@ impl Redis {
     /// Forgets all scripts, as a restart does.
     pub fn forget_scripts(&self) {
         self.with(|server| server.scripts = Scripts::default());
+    }
+}
+
+/// What was said.
+impl Redis {
+    /// A digest of every request and all that was answered and pushed, in order and with the times of requests. Two runs
+    /// of one seed have the same.
+    pub fn digest(&self) -> u64 {
+        self.with(|server| server.world.trail.digest())
+    }
+
+    /// The last 256 requests and replies, for a test that fails: the time, the client, what was said.
+    pub fn trail(&self) -> Vec<String> {
+        self.with(|server| server.world.trail.lines())
     }
 }
 

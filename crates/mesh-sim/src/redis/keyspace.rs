@@ -142,12 +142,21 @@ impl Keyspace {
         self.databases[index].get_mut(key)
     }
 
-    /// Drops all that has expired, which Redis does little by little and nobody can tell from at once.
-    pub(crate) fn sweep(&mut self, now: u64) {
+    /// Drops all that has expired, which Redis does little by little and nobody can tell from at once. Tells what went,
+    /// with its database.
+    pub(crate) fn sweep(&mut self, now: u64) -> Vec<(usize, Bytes)> {
         let jitter = self.jitter;
-        for database in &mut self.databases {
-            database.retain(|key, entry| !entry.expires_at.is_some_and(|at| is_over(jitter, key, at, now)));
+        let mut gone = Vec::new();
+        for (index, database) in self.databases.iter_mut().enumerate() {
+            database.retain(|key, entry| {
+                let is_gone = entry.expires_at.is_some_and(|at| is_over(jitter, key, at, now));
+                if is_gone {
+                    gone.push((index, key.clone()));
+                }
+                !is_gone
+            });
         }
+        gone
     }
 
     pub(crate) fn clear(&mut self) {

@@ -39,6 +39,7 @@ mod server;
 mod session;
 mod settings;
 mod stream;
+mod trail;
 mod world;
 mod zset;
 

@@ -13,7 +13,7 @@ use super::resp::request::Request;
 pub(crate) const LAG_WRITES_MAX: usize = 4096;
 
 /// What one command changed, or one script: a replica has all of it or nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Write {
     pub(crate) now: u64,
     /// The commands, each with its database.
@@ -21,7 +21,7 @@ pub(crate) struct Write {
 }
 
 /// The keys as they were before the writes that it still has to make.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Replica {
     keyspace: Keyspace,
     lag: VecDeque<Write>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::clients::Client;
+use super::clients::Connected;
 
 /// What Redis sets by default (`client-output-buffer-limit pubsub`).
 const PUBSUB_UNREAD_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -29,7 +29,7 @@ pub enum Whom {
 }
 
 impl Whom {
-    pub(crate) fn is_met(&self, id: u64, client: &Client) -> bool {
+    pub(crate) fn is_met(&self, id: u64, client: &Connected) -> bool {
         match self {
             Self::Id(wanted) => *wanted == id,
             Self::Named(name) => client.name == name,
@@ -104,7 +104,7 @@ impl fmt::Debug for Rules {
 }
 
 impl Rules {
-    pub(crate) fn is_hole(&self, id: u64, client: &Client, direction: Direction) -> bool {
+    pub(crate) fn is_hole(&self, id: u64, client: &Connected, direction: Direction) -> bool {
         self.holes.iter().any(|(whom, through)| *through == direction && whom.is_met(id, client))
     }
 
@@ -112,7 +112,7 @@ impl Rules {
     pub(crate) fn delay(
         &self,
         id: u64,
-        client: &Client,
+        client: &Connected,
         direction: Direction,
     ) -> Option<RangeInclusive<Duration>> {
         let mut rules = self.delays.iter();
@@ -120,7 +120,7 @@ impl Rules {
         met.map(|(_, range)| range.clone())
     }
 
-    pub(crate) fn lost_percent(&self, id: u64, client: &Client) -> u32 {
+    pub(crate) fn lost_percent(&self, id: u64, client: &Connected) -> u32 {
         let met = self.lost.iter().find(|(whom, _)| whom.is_met(id, client));
         met.map_or(0, |(_, percent)| *percent)
     }

@@ -91,6 +91,7 @@ impl Server {
             return;
         }
         self.world.begin();
+        self.world.trail.request(self.world.clock(), id, request);
         let told = self.run(id, request);
         self.world.commit();
         if cut.is_some() {

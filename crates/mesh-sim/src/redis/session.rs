@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::clients::Client;
+use super::clients::Connected;
 use super::commands::Failure;
 use super::keyspace::DATABASES;
 use super::number;
@@ -13,7 +13,7 @@ type Outcome = Result<Told, Failure>;
 
 const NO_CLIENT: Failure = Failure::told("ERR the connection is gone");
 
-fn find(server: &mut Server, id: u64) -> Result<&mut Client, Failure> {
+fn find(server: &mut Server, id: u64) -> Result<&mut Connected, Failure> {
     server.world.clients.find(id).ok_or(NO_CLIENT)
 }
 

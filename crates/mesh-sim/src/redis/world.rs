@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
 use super::clients::{Clients, OUTBOX_BYTES_MAX};
-use super::commands::{self, Answer, Context, Effect, Failure};
+use super::commands::{self, Answer, Command, Context, Effect, Failure};
 use super::keyspace::Keyspace;
 use super::pubsub::{self, PubSub};
 use super::replica::{Replica, Write};
@@ -16,6 +16,7 @@ use super::resp::Reply;
 use super::resp::request::Request;
 use super::rules::{Direction, Rules};
 use super::settings::Settings;
+use super::trail::Trail;
 
 /// When the clock of a simulated server begins: in November 2023, as good as any other.
 const BEGINNING_MS: u64 = 1_700_000_000_000;
@@ -41,6 +42,7 @@ pub(crate) struct World {
     pub(crate) rules: Rules,
     pub(crate) settings: Settings,
     pub(crate) rng: StdRng,
+    pub(crate) trail: Trail,
     /// Changes with each start.
     pub(crate) run_id: String,
     started: Instant,
@@ -66,6 +68,7 @@ impl World {
             rules: Rules::default(),
             settings: Settings::default(),
             rng,
+            trail: Trail::default(),
             run_id,
             started: Instant::now(),
             skew_ms: 0,
@@ -73,6 +76,16 @@ impl World {
             written: Vec::new(),
             script_wrote: false,
         }
+    }
+
+    /// A world with these keys and the same time, apart from this one.
+    pub(crate) fn split(&mut self, keyspace: Keyspace) -> Self {
+        let mut other = Self::new(self.rng.random());
+        other.replica = Replica::of(&keyspace);
+        other.keyspace = keyspace;
+        other.settings = self.settings.clone();
+        (other.started, other.skew_ms) = (self.started, self.skew_ms);
+        other
     }
 
     /// Milliseconds since 1970 by the clock of the server.
@@ -125,6 +138,11 @@ impl World {
         let Some(command) = commands::find(name) else { return Err(unknown(args, caller)) };
         arity(command.takes(args.len()))?;
         self.allow(command.effect, caller)?;
+        self.apply(command, database, args)
+    }
+
+    /// Runs a command that may run, and keeps what it wrote for the replica.
+    fn apply(&mut self, command: &Command, database: usize, args: &[Bytes]) -> Answer {
         let before = self.keyspace.changes;
         let mut context =
             Context { keyspace: &mut self.keyspace, database, now: self.now, rng: &mut self.rng };
@@ -153,18 +171,28 @@ impl World {
     pub(crate) fn evict(&mut self, database: usize, key: &Bytes) {
         self.begin();
         let request = [Bytes::from_static(b"DEL"), key.clone()];
-        let is_read_only = std::mem::take(&mut self.rules.is_read_only);
-        let _deleted = self.call(database, &request, Caller::Client);
-        self.rules.is_read_only = is_read_only;
+        if let Some(del) = commands::find(b"del") {
+            let _count = self.apply(del, database, &request);
+        }
+        self.commit();
+    }
+
+    /// Deletes what has expired, and the replica hears of it: whatever the clock does next, it must not come back.
+    pub(crate) fn settle_expired(&mut self) {
+        self.begin();
+        for (database, key) in self.keyspace.sweep(self.now) {
+            self.written.push((database, vec![Bytes::from_static(b"DEL"), key]));
+        }
         self.commit();
     }
 
     /// Puts a reply or a push on its way. A client that leaves too much unread is cut off.
     pub(crate) fn send(&mut self, id: u64, reply: &Reply) {
-        let delay = self.delay(id, Direction::ToClient);
+        let (delay, now) = (self.delay(id, Direction::ToClient), self.clock());
         let Some(client) = self.clients.find(id) else { return };
         let mut bytes = BytesMut::new();
         reply.encode(client.proto, &mut bytes);
+        self.trail.reply(now, id, reply, &bytes);
         let unread = client.push(Instant::now() + delay, bytes.freeze());
         let unread_max =
             if client.is_pubsub() { self.rules.pubsub_unread_bytes_max } else { OUTBOX_BYTES_MAX };

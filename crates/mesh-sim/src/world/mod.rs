@@ -1,0 +1,14 @@
+//! Seeded worlds: servers, clients and what happens to them are drawn from a seed, run on a paused clock, and compared with
+//! what must hold. A seed that fails prints itself, runs the same way again, and shrinks to the steps that matter.
+
+mod caller;
+mod plan;
+mod run;
+mod shrink;
+mod stage;
+mod verdict;
+
+pub use plan::{Act, Plan, Scale, Step, StoreFault};
+pub use run::{Outcome, run};
+pub use shrink::shrink;
+pub use stage::{Bug, Kind};

@@ -1,0 +1,208 @@
+//! What happens in a world, and when: drawn from a seed, or what was left of it by shrinking.
+
+use std::fmt;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+use super::stage::Kind;
+
+/// One world.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What all chance of the run comes from: delays, ids, losses.
+    pub seed: u64,
+    /// What instances share.
+    pub kind: Kind,
+    /// How large it is.
+    pub scale: Scale,
+    /// In order of time.
+    pub steps: Vec<Step>,
+}
+
+/// How large a world is.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// Server instances.
+    pub instances: usize,
+    /// Clients, each of which may be connected or not.
+    pub clients: usize,
+    /// Rooms.
+    pub rooms: usize,
+    /// How long things happen, before the world is left in peace and judged.
+    pub time: Duration,
+}
+
+/// Something that happens.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Since the beginning.
+    pub at: Duration,
+    /// What.
+    pub act: Act,
+}
+
+/// What can happen. Faults say how long they last, so that a plan stays one when steps are left out.
+#[derive(Clone, Copy, Debug)]
+pub enum Act {
+    /// A client connects to an instance, if that runs and the client is not connected.
+    Dial(usize, usize),
+    /// It goes without a word.
+    HangUp(usize),
+    /// It joins a room.
+    Join(usize, usize),
+    /// It leaves one.
+    Leave(usize, usize),
+    /// An instance puts a client into a room, wherever it is.
+    Add(usize, usize, usize),
+    /// An instance takes it out.
+    Remove(usize, usize, usize),
+    /// An instance clears a room.
+    Clear(usize, usize),
+    /// An instance sets a client's metadata to a number.
+    Describe(usize, usize, u32),
+    /// An instance tells a room something.
+    Tell(usize, usize),
+    /// An instance tells everybody something.
+    TellAll(usize),
+    /// An instance ends with everything on it.
+    Kill(usize),
+    /// Another starts in its place.
+    Start(usize),
+    /// An instance is cut off from what is shared: its calls fail at once.
+    CutOff(usize, Duration),
+    /// The same, but its calls hang for 2 s: as when it was paused, or packets vanish.
+    BlackHole(usize, Duration),
+    /// Its calls and arrivals take up to 300 ms, each its own time; three of a hundred calls, and three of a hundred answers, are lost.
+    Flaky(usize, Duration),
+    /// Something happens to the store. Nothing in memory.
+    Store(StoreFault, Duration),
+}
+
+/// What can happen to the store.
+#[derive(Clone, Copy, Debug)]
+pub enum StoreFault {
+    /// Every listening connection is cut.
+    CutListeners,
+    /// Every connection is cut.
+    CutAll,
+    /// Listeners hear nothing, and their connections stay.
+    Deaf,
+    /// One message of three does not reach a listener, who is not told.
+    LoseMessages,
+    /// It is down, and has everything when it comes back.
+    DownWithData,
+    /// It is down, and comes back empty.
+    DownEmpty,
+    /// It is emptied while it runs.
+    Emptied,
+    /// Its replica takes over, without the last writes.
+    FailOver(usize),
+    /// It evicts a key.
+    Evict,
+    /// It does nothing for a while.
+    Pause,
+    /// It forgets scripts.
+    ForgetScripts,
+    /// It takes no writes: out of memory.
+    OutOfMemory,
+    /// It takes no writes: it was demoted.
+    ReadOnly,
+}
+
+impl Plan {
+    /// Draw a world.
+    pub fn from_seed(seed: u64, kind: Kind, scale: Scale) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut steps = Vec::new();
+        // Everybody connects at first.
+        steps.extend((0..scale.clients).map(|client| {
+            let at = Duration::from_millis(rng.random_range(0..500));
+            Step { at, act: Act::Dial(client, client % scale.instances) }
+        }));
+        // Busy worlds and quiet ones, calm ones and stormy ones.
+        let pace = *[50, 200, 1000].choose(&mut rng).unwrap_or(&200);
+        let faults = *[0.0, 0.02, 0.1, 0.3].choose(&mut rng).unwrap_or(&0.1);
+        let mut at = Duration::from_millis(500);
+        while at < scale.time {
+            at += Duration::from_millis(rng.random_range(1..=2 * pace));
+            let act = if rng.random_bool(faults) { fault(&mut rng, kind, scale) } else { life(&mut rng, scale) };
+            steps.push(Step { at, act });
+        }
+        steps.sort_by_key(|step| step.at);
+        Self { seed, kind, scale, steps }
+    }
+}
+
+fn life(rng: &mut StdRng, scale: Scale) -> Act {
+    let (instance, client, room) = (
+        rng.random_range(0..scale.instances),
+        rng.random_range(0..scale.clients),
+        rng.random_range(0..scale.rooms),
+    );
+    match rng.random_range(0..100) {
+        0..10 => Act::Dial(client, instance),
+        10..15 => Act::HangUp(client),
+        15..45 => Act::Join(client, room),
+        45..60 => Act::Leave(client, room),
+        60..65 => Act::Add(instance, client, room),
+        65..70 => Act::Remove(instance, client, room),
+        70..71 => Act::Clear(instance, room),
+        71..76 => Act::Describe(instance, client, rng.random_range(0..1000)),
+        76..96 => Act::Tell(instance, room),
+        96..98 => Act::TellAll(instance),
+        _ => Act::Start(instance),
+    }
+}
+
+fn fault(rng: &mut StdRng, kind: Kind, scale: Scale) -> Act {
+    let instance = rng.random_range(0..scale.instances);
+    let time = Duration::from_millis(*[100, 1000, 5000, 9000, 20_000].choose(rng).unwrap_or(&1000));
+    let of_store = kind == Kind::Redis && rng.random_bool(0.6);
+    if of_store {
+        let fault = match rng.random_range(0..13) {
+            0 => StoreFault::CutListeners,
+            1 => StoreFault::CutAll,
+            2 => StoreFault::Deaf,
+            3 => StoreFault::LoseMessages,
+            4 => StoreFault::DownWithData,
+            5 => StoreFault::DownEmpty,
+            6 => StoreFault::Emptied,
+            7 => StoreFault::FailOver(rng.random_range(0..50)),
+            8 => StoreFault::Evict,
+            9 => StoreFault::Pause,
+            10 => StoreFault::ForgetScripts,
+            11 => StoreFault::OutOfMemory,
+            _ => StoreFault::ReadOnly,
+        };
+        return Act::Store(fault, time);
+    }
+    match rng.random_range(0..6) {
+        0 => Act::Kill(instance),
+        1 | 2 => Act::CutOff(instance, time),
+        3 => Act::BlackHole(instance, time),
+        _ => Act::Flaky(instance, time),
+    }
+}
+
+impl Act {
+    /// How long it goes on.
+    pub fn time(&self) -> Duration {
+        match self {
+            Self::CutOff(_, time) | Self::BlackHole(_, time) | Self::Flaky(_, time) | Self::Store(_, time) => *time,
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {} {:?} {:?}", self.seed, self.kind, self.scale)?;
+        for Step { at, act } in &self.steps {
+            writeln!(f, "{:>9.3} s  {act:?}", at.as_secs_f64())?;
+        }
+        Ok(())
+    }
+}
