@@ -5,19 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_proto::Entropy;
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
-use tokio::sync::watch;
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
 use crate::Redis;
-use crate::call::{Commands, Verbs};
-use crate::check::Check;
-use crate::dial::{DIAL_MAX, Dial};
+use crate::connect::Connect;
+use crate::dial::Dial;
 use crate::error::ConnectError;
 use crate::io::Io;
-use crate::key::Keys;
-use crate::map::Map;
-use crate::node::Node;
-use crate::place::Place;
+use crate::place::{Place, parse};
+use crate::sentinel::Sentinels;
 
 /// The bytes of a namespace at most.
 const NAMESPACE_BYTES_MAX: usize = 64;
@@ -33,6 +29,17 @@ pub struct Builder {
     namespace: Option<String>,
     deadline: Duration,
     entropy: Option<Arc<Entropy>>,
+    cluster: Option<Vec<String>>,
+    sentinel: Option<Sentinel>,
+}
+
+/// What is known of sentinels.
+#[derive(Clone, Default)]
+struct Sentinel {
+    addresses: Vec<String>,
+    master: String,
+    user: Option<String>,
+    password: Option<String>,
 }
 
 impl Builder {
@@ -45,6 +52,8 @@ impl Builder {
             namespace: None,
             deadline: Duration::from_secs(1),
             entropy: None,
+            cluster: None,
+            sentinel: None,
         }
     }
 
@@ -84,6 +93,34 @@ impl Builder {
         self
     }
 
+    /// The Redis is a node of a Redis Cluster (7.0 or newer), and these are others, as `host:port`. One that answers is
+    /// enough to find all. User, password and TLS are as the address says, for every node.
+    pub fn cluster<S: Into<String>>(mut self, nodes: impl IntoIterator<Item = S>) -> Self {
+        self.cluster = Some(nodes.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The Redis is the master that these sentinels, as `host:port`, know by this name. Host and port of the address do
+    /// not count; user, password, database and TLS do.
+    pub fn sentinel<S: Into<String>>(
+        mut self,
+        sentinels: impl IntoIterator<Item = S>,
+        master: impl Into<String>,
+    ) -> Self {
+        let sentinel = self.sentinel.get_or_insert_default();
+        sentinel.addresses = sentinels.into_iter().map(Into::into).collect();
+        sentinel.master = master.into();
+        self
+    }
+
+    /// The sentinels' own user and password, if they have any.
+    pub fn sentinel_login(mut self, user: Option<&str>, password: &str) -> Self {
+        let sentinel = self.sentinel.get_or_insert_default();
+        sentinel.user = user.map(str::to_owned);
+        sentinel.password = Some(password.to_owned());
+        self
+    }
+
     /// Connect, and look at what is there.
     ///
     /// # Errors
@@ -98,28 +135,50 @@ impl Builder {
     /// The same through streams of the caller's, on the caller's runtime.
     #[cfg(feature = "testing")]
     pub(crate) async fn over(self, over: crate::dial::Over) -> Result<Redis, ConnectError> {
-        self.on(Io::here(), |dial| dial.over(over)).await
+        self.on(Io::here(), |dial| dial.over(over.clone())).await
     }
 
-    async fn on(self, io: Io, through: impl FnOnce(Dial) -> Dial) -> Result<Redis, ConnectError> {
-        let (address, dial) = self.address()?;
-        let dial = through(dial);
+    async fn on(self, io: Io, through: impl Fn(Dial) -> Dial) -> Result<Redis, ConnectError> {
+        let (address, login) = self.address()?;
+        let dial = through(Dial::new(login));
         let entropy = self.entropy.clone().unwrap_or_else(|| Arc::new(Entropy::from_os()));
-        let keys = Keys::new(self.checked_namespace()?, 1);
-        let verbs = Verbs::PLAIN;
-        let mark = entropy.u64();
-        let check = Check { dial: dial.clone(), address: address.clone(), keys: keys.clone(), verbs, mark };
-        io.run(check.run())
-            .await
-            .unwrap_or_else(|| Err(ConnectError::BadOption("the runtime ends".to_owned())))?;
-        let node = Arc::new(Node::new(&io, dial, Place::At(address), entropy.clone()));
-        node.connected(DIAL_MAX).await;
-        let map = watch::Sender::new(Arc::new(Map::one(node)));
-        let commands = Commands { keys, verbs, deadline: self.deadline, map: map.subscribe() };
-        Ok(Redis::new(io, commands, map, entropy))
+        let connect = Connect {
+            namespace: self.checked_namespace()?.map(str::to_owned),
+            deadline: self.deadline,
+            address,
+            dial,
+            entropy,
+            io,
+        };
+        match (&self.cluster, &self.sentinel) {
+            (None, None) => {
+                let place = Place::At(connect.address.clone());
+                connect.one(place).await
+            }
+            (None, Some(sentinel)) => {
+                let addresses = parse_all(&sentinel.addresses, &connect.address)?;
+                let mut login = RedisConnectionInfo::default();
+                if let Some(user) = &sentinel.user {
+                    login = login.set_username(user);
+                }
+                if let Some(password) = &sentinel.password {
+                    login = login.set_password(password);
+                }
+                let dial = through(Dial::new(login));
+                let name = sentinel.master.clone();
+                let sentinels = Sentinels::new(addresses, name, dial, connect.address.clone());
+                connect.one(Place::Master(Arc::new(sentinels))).await
+            }
+            (Some(nodes), None) => {
+                let mut seeds = vec![connect.address.clone()];
+                seeds.extend(parse_all(nodes, &connect.address)?);
+                connect.cluster(seeds).await
+            }
+            (Some(_), Some(_)) => Err(ConnectError::BadOption("a Redis Cluster has no sentinels".to_owned())),
+        }
     }
 
-    fn address(&self) -> Result<(ConnectionAddr, Dial), ConnectError> {
+    fn address(&self) -> Result<(ConnectionAddr, RedisConnectionInfo), ConnectError> {
         // Neither the address nor what the parser says of it goes into the error: there may be a password in it.
         let bad = "the address of Redis is not one; write redis://user:password@host:6379/0";
         let info: ConnectionInfo = self.url.as_str().into_connection_info().map_err(|_| {
@@ -137,7 +196,10 @@ impl Builder {
         if let Some(database) = self.database {
             login = login.set_db(database);
         }
-        Ok((info.addr().clone(), Dial::new(login)))
+        if self.cluster.is_some() && login.db() != 0 {
+            return Err(ConnectError::BadOption("a Redis Cluster has no database but 0".to_owned()));
+        }
+        Ok((info.addr().clone(), login))
     }
 
     fn checked_namespace(&self) -> Result<Option<&str>, ConnectError> {
@@ -149,6 +211,11 @@ impl Builder {
         }
         Ok(Some(namespace))
     }
+}
+
+fn parse_all(texts: &[String], like: &ConnectionAddr) -> Result<Vec<ConnectionAddr>, ConnectError> {
+    let bad = |text| ConnectError::BadOption(format!("`{text}` is no address; write host:port"));
+    texts.iter().map(|text| parse(text, like).ok_or_else(|| bad(text))).collect()
 }
 
 /// Without the address, the user and the password.

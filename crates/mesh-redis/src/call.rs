@@ -7,18 +7,21 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 use mesh_backend::Result;
 use redis::Cmd;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
 
-use crate::error::unavailable;
+use crate::cluster::is_elsewhere;
 use crate::key::{Keys, Shard};
 use crate::map::Map;
-use crate::node::Answer;
+use crate::node::{Answer, Node};
 use crate::reply::Reply;
 use crate::script::Script;
 
 /// The highest number that a script counts with exactly. No offset or length comes near it.
 const NUMBER_MAX: u64 = (1 << 53) - 1;
+
+/// Time between two attempts at a shard that is on its way to another node.
+const ELSEWHERE_WAIT: Duration = Duration::from_millis(25);
 
 /// A script with its keys and arguments.
 #[derive(Debug)]
@@ -82,6 +85,8 @@ pub(crate) struct Verbs {
 impl Verbs {
     pub(crate) const PLAIN: Self =
         Self { publish: "PUBLISH", subscribe: "SUBSCRIBE", unsubscribe: "UNSUBSCRIBE" };
+    pub(crate) const SHARDED: Self =
+        Self { publish: "SPUBLISH", subscribe: "SSUBSCRIBE", unsubscribe: "SUNSUBSCRIBE" };
 }
 
 /// Calls scripts where their shard is.
@@ -92,6 +97,8 @@ pub(crate) struct Commands {
     /// How long any one operation may take.
     pub(crate) deadline: Duration,
     pub(crate) map: watch::Receiver<Arc<Map>>,
+    /// Tell that a command went to the wrong node.
+    pub(crate) moved: Arc<Notify>,
 }
 
 impl Commands {
@@ -116,18 +123,33 @@ impl Commands {
         self.run_all(self.keys.shards().map(|shard| (shard, call(shard))).collect()).await
     }
 
-    /// What a script gives, whatever that is.
+    /// What a script gives, whatever that is. While the shard is on its way to another node it is asked for again.
     pub(crate) async fn raw(&self, shard: Shard, call: &Call) -> Result<redis::Value> {
         let until = Instant::now() + self.deadline;
-        let node = self.map.borrow().owner(shard).cloned();
-        let node = node.ok_or_else(|| unavailable(format!("no Redis serves shard {shard} now")))?;
-        match node.ask(&call.by_hash(), self.deadline).await {
-            // It was restarted, or never saw the script.
-            Err(Answer::Error(error)) if error.code() == Some("NOSCRIPT") => {
-                let left = until.saturating_duration_since(Instant::now());
-                Ok(node.ask(&call.by_text(), left).await?)
+        loop {
+            let node = self.map.borrow().owner(shard).cloned();
+            let answer = match node {
+                Some(node) => once(&node, call, until).await,
+                None => Err(Answer::None(format!("no Redis serves shard {shard} now"))),
+            };
+            match answer {
+                Err(answer) if is_elsewhere(&answer) && Instant::now() + ELSEWHERE_WAIT < until => {
+                    self.moved.notify_one();
+                    sleep(ELSEWHERE_WAIT).await;
+                }
+                answer => return Ok(answer?),
             }
-            answer => Ok(answer?),
         }
+    }
+}
+
+async fn once(node: &Node, call: &Call, until: Instant) -> Result<redis::Value, Answer> {
+    let left = || until.saturating_duration_since(Instant::now());
+    match node.ask(&call.by_hash(), left()).await {
+        // It was restarted, or never saw the script.
+        Err(Answer::Error(error)) if error.code() == Some("NOSCRIPT") => {
+            node.ask(&call.by_text(), left()).await
+        }
+        answer => answer,
     }
 }

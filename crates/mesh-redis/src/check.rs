@@ -14,6 +14,9 @@ use crate::script::{RIGHTS, SCHEMA};
 /// The oldest version whose streams can be trimmed by id, and whose pub/sub obeys ACLs.
 const OLDEST: (u32, u32) = (6, 2);
 
+/// The oldest whose topics can belong to shards, as they do on a cluster.
+const OLDEST_CLUSTER: (u32, u32) = (7, 0);
+
 /// Refuses with one sentence what could not work later.
 #[derive(Debug)]
 pub(crate) struct Check {
@@ -21,15 +24,23 @@ pub(crate) struct Check {
     pub(crate) address: ConnectionAddr,
     pub(crate) keys: Keys,
     pub(crate) verbs: Verbs,
+    pub(crate) is_cluster: bool,
     /// Unlike any other's, so that two checks do not meet.
     pub(crate) mark: u64,
 }
 
 impl Check {
-    pub(crate) async fn run(self) -> Result<(), ConnectError> {
+    /// Whether it is there and what it should be.
+    pub(crate) async fn greet(&self) -> Result<MultiplexedConnection, ConnectError> {
         let dialed = self.dial.dial(&self.address, Arc::new(|_| {})).await;
         let mut redis = dialed.map_err(|error| self.not_connected(&error))?;
         self.version(&mut redis).await?;
+        Ok(redis)
+    }
+
+    /// Whether everything works on it.
+    pub(crate) async fn run(&self) -> Result<(), ConnectError> {
+        let mut redis = self.greet().await?;
         self.rights(&mut redis).await?;
         self.schema(&mut redis).await?;
         self.eviction(&mut redis).await;
@@ -61,10 +72,20 @@ impl Check {
         let Some(version) = field(&info, "redis_version") else { return Ok(()) };
         let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
         let number = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-        if number < OLDEST {
+        let oldest = if self.is_cluster { OLDEST_CLUSTER } else { OLDEST };
+        if number < oldest {
             return Err(ConnectError::TooOld { address: self.address(), version: version.to_owned() });
         }
-        Ok(())
+        let mode = field(&info, "redis_mode").or_else(|| field(&info, "server_mode"));
+        let reason = match (mode, self.is_cluster) {
+            (Some("cluster"), false) => {
+                "it is a node of a Redis Cluster; name its nodes with `.cluster([..])`"
+            }
+            (Some("standalone"), true) => "it is no node of a Redis Cluster; leave out `.cluster([..])`",
+            (Some("sentinel"), _) => "it is a sentinel; name it with `.sentinel([..], \"master\")`",
+            _ => return Ok(()),
+        };
+        Err(ConnectError::Unusable { address: self.address(), reason: reason.to_owned() })
     }
 
     async fn rights(&self, redis: &mut MultiplexedConnection) -> Result<(), ConnectError> {

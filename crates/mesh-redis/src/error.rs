@@ -25,7 +25,7 @@ pub enum ConnectError {
     Refused(String),
     /// It is too old.
     #[error(
-        "Redis at {address} has version {version}, and Mesh needs 6.2 or newer, or any Valkey. Upgrade it"
+        "Redis at {address} has version {version}, and Mesh needs 6.2 (7.0 for a cluster) or any Valkey. Upgrade it"
     )]
     TooOld {
         /// Host and port.

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 /// A runtime for connections. Everything on it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Io {
-    handle: Handle,
+    spawner: Spawner,
     /// Dropping it ends the thread.
     _apart: Option<oneshot::Sender<std::convert::Infallible>>,
 }
@@ -24,13 +24,13 @@ impl Io {
             let _ = runtime.block_on(stopped);
             runtime.shutdown_background();
         })?;
-        Ok(Self { handle, _apart: Some(stop) })
+        Ok(Self { spawner: Spawner(handle), _apart: Some(stop) })
     }
 
     /// The caller's runtime, whose clock may be paused.
     #[cfg(feature = "testing")]
     pub(crate) fn here() -> Self {
-        Self { handle: Handle::current(), _apart: None }
+        Self { spawner: Spawner(Handle::current()), _apart: None }
     }
 
     /// What a future gives, run here. `None` if the runtime ends before.
@@ -38,11 +38,21 @@ impl Io {
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        self.handle.spawn(future).await.ok()
+        self.spawner.0.spawn(future).await.ok()
     }
 
+    pub(crate) fn spawner(&self) -> &Spawner {
+        &self.spawner
+    }
+}
+
+/// Begins tasks there, as long as it is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Spawner(Handle);
+
+impl Spawner {
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Task {
-        Task(self.handle.spawn(task).abort_handle())
+        Task(self.0.spawn(task).abort_handle())
     }
 }
 

@@ -19,6 +19,8 @@
 mod builder;
 mod call;
 mod check;
+mod cluster;
+mod connect;
 mod dial;
 mod ears;
 mod error;
@@ -31,6 +33,7 @@ mod node;
 mod place;
 mod reply;
 mod script;
+mod sentinel;
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +41,6 @@ use std::time::Duration;
 
 use mesh_backend::{Backend, Done, Inbox, Link};
 use mesh_proto::{Entropy, Incarnation};
-use tokio::sync::watch;
 
 pub use builder::Builder;
 #[cfg(feature = "testing")]
@@ -46,9 +48,8 @@ pub use dial::Stream;
 pub use error::ConnectError;
 
 use crate::call::Commands;
-use crate::io::Io;
+use crate::io::{Io, Task};
 use crate::link::RedisLink;
-use crate::map::Map;
 
 /// The Redis backend. Clones share one connection for commands; each link has one of its own for what it hears.
 ///
@@ -62,12 +63,17 @@ pub struct Redis(Arc<Shared>);
 struct Shared {
     commands: Commands,
     entropy: Arc<Entropy>,
-    /// Kept, because links watch it.
-    _map: watch::Sender<Arc<Map>>,
-    io: Arc<Io>,
+    life: Arc<Life>,
     /// For each link, what waits until everything published has arrived at it.
     #[cfg(feature = "testing")]
     settlers: std::sync::Mutex<Vec<ears::Settler>>,
+}
+
+/// What runs as long as the backend or a link of it is there.
+struct Life {
+    /// Follows the cluster, if it is one.
+    _follower: Option<Task>,
+    io: Io,
 }
 
 impl Redis {
@@ -113,17 +119,11 @@ impl Redis {
         options.over(Arc::new(boxed)).await
     }
 
-    pub(crate) fn new(
-        io: Io,
-        commands: Commands,
-        map: watch::Sender<Arc<Map>>,
-        entropy: Arc<Entropy>,
-    ) -> Self {
+    pub(crate) fn new(io: Io, commands: Commands, follower: Option<Task>, entropy: Arc<Entropy>) -> Self {
         Self(Arc::new(Shared {
             commands,
             entropy,
-            _map: map,
-            io: Arc::new(io),
+            life: Arc::new(Life { _follower: follower, io }),
             #[cfg(feature = "testing")]
             settlers: Default::default(),
         }))
@@ -151,9 +151,9 @@ impl Backend for Redis {
     fn attach(&self, me: Incarnation, lease: Duration, inbox: Inbox) -> Done<'_, Arc<dyn Link>> {
         let shared = self.0.clone();
         Box::pin(async move {
-            let (commands, io, entropy) =
-                (shared.commands.clone(), shared.io.clone(), shared.entropy.clone());
-            let link = RedisLink::attach(me, lease, inbox, commands, io, entropy).await?;
+            let (commands, life, entropy) =
+                (shared.commands.clone(), shared.life.clone(), shared.entropy.clone());
+            let link = RedisLink::attach(me, lease, inbox, commands, life, entropy).await?;
             #[cfg(feature = "testing")]
             {
                 let mut settlers = shared.settlers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

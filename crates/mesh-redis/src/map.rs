@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use redis::ConnectionAddr;
+
 use crate::key::Shard;
 use crate::node::Node;
 
@@ -14,9 +16,26 @@ pub(crate) struct Map {
 }
 
 impl Map {
+    pub(crate) fn new(nodes: Vec<Arc<Node>>, owners: Vec<Option<usize>>) -> Self {
+        Self { nodes, owners }
+    }
+
     /// One Redis serves all.
     pub(crate) fn one(node: Arc<Node>) -> Self {
-        Self { nodes: vec![node], owners: vec![Some(0)] }
+        Self::new(vec![node], vec![Some(0)])
+    }
+
+    /// Whether somebody serves every shard.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.owners.is_empty() && self.owners.iter().all(Option::is_some)
+    }
+
+    /// Whether these serve the shards, in their order.
+    pub(crate) fn is_owned_by(&self, owners: &[Option<ConnectionAddr>]) -> bool {
+        let is_alike = |(shard, owner): (Shard, &Option<ConnectionAddr>)| {
+            self.owner(shard).and_then(|node| node.address()) == owner.as_ref()
+        };
+        self.owners.len() == owners.len() && (0..).zip(owners).all(is_alike)
     }
 
     pub(crate) fn owner(&self, shard: Shard) -> Option<&Arc<Node>> {

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::dial::{Dial, Pushed};
 use crate::error::{is_doubtful, said, unavailable};
-use crate::io::{Io, Task};
+use crate::io::{Spawner, Task};
 use crate::place::Place;
 
 /// The longest wait between two attempts to connect.
@@ -49,18 +49,23 @@ enum State {
 
 impl Node {
     /// Begins to connect at once.
-    pub(crate) fn new(io: &Io, dial: Dial, place: Place, entropy: Arc<Entropy>) -> Self {
+    pub(crate) fn new(spawner: &Spawner, dial: Dial, place: Place, entropy: Arc<Entropy>) -> Self {
         let state = Mutex::new(State::Down("not connected yet".to_owned()));
         let shared =
             Shared { dial, place, entropy, state, made: watch::Sender::new(0), doubt: Notify::new() };
         let shared = Arc::new(shared);
-        let task = io.spawn(supervise(shared.clone()));
+        let task = spawner.spawn(supervise(shared.clone()));
         Self { shared, _task: task }
     }
 
     /// For messages, and to tell nodes apart.
     pub(crate) fn name(&self) -> String {
         self.shared.place.to_string()
+    }
+
+    /// Its address, if that never changes.
+    pub(crate) fn address(&self) -> Option<&ConnectionAddr> {
+        self.shared.place.address()
     }
 
     /// Another connection to the same Redis, for somebody else to look after.
@@ -193,7 +198,7 @@ async fn watch_over(
             Ok(Err(error)) if error.is_unrecoverable_error() => return said(&error),
             Ok(_) => {}
         }
-        if let Some(other) = shared.place.moved(&shared.dial, address).await {
+        if let Some(other) = shared.place.moved(address).await {
             return format!("the master is now at {other}");
         }
     }

@@ -2,19 +2,24 @@
 
 mod support;
 
+use mesh_redis::{Builder, Redis};
 use support::{OnServer, Server, SharedServer};
 use tokio::sync::OnceCell;
 
-struct Plain;
+struct Plain(Server);
 
 impl SharedServer for Plain {
-    fn cell() -> &'static OnceCell<Server> {
-        static SERVER: OnceCell<Server> = OnceCell::const_new();
+    fn cell() -> &'static OnceCell<Self> {
+        static SERVER: OnceCell<Plain> = OnceCell::const_new();
         &SERVER
     }
 
-    async fn start() -> Server {
-        Server::redis().await
+    async fn start() -> Self {
+        Self(Server::redis().await)
+    }
+
+    fn builder(&self) -> Builder {
+        Redis::builder(&self.0.url())
     }
 }
 

@@ -1,13 +1,14 @@
 //! A feed for every Redis that serves a shard.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::{Shared, feed};
-use crate::io::{Io, Task};
+use crate::io::{Spawner, Task};
 use crate::key::Shard;
 
-pub(super) async fn keep(shared: Arc<Shared>, io: Arc<Io>) {
+pub(super) async fn keep(shared: Arc<Shared>, spawner: Spawner) {
     let mut map = shared.commands.map.clone();
     let mut feeds = BTreeMap::<String, (Vec<Shard>, Task)>::new();
     loop {
@@ -22,10 +23,10 @@ pub(super) async fn keep(shared: Arc<Shared>, io: Arc<Io>) {
             stays
         });
         for (name, (shards, node)) in nodes {
-            if !feeds.contains_key(&name) {
-                shared.with(|state| state.add_feed(&name, shards.clone()));
-                let task = io.spawn(feed::listen(shared.clone(), node, shards.clone()));
-                feeds.insert(name, (shards, task));
+            if let Entry::Vacant(place) = feeds.entry(name) {
+                shared.with(|state| state.add_feed(place.key(), shards.clone()));
+                let task = spawner.spawn(feed::listen(shared.clone(), node, shards.clone()));
+                place.insert((shards, task));
             }
         }
         if map.changed().await.is_err() {

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use self::topics::State;
 use crate::call::Commands;
 use crate::error::{said, unavailable};
-use crate::io::{Io, Task};
+use crate::io::{Spawner, Task};
 
 /// Waits until what was published before has arrived.
 #[cfg(feature = "testing")]
@@ -58,7 +58,7 @@ impl Ears {
         me: Incarnation,
         inbox: Inbox,
         commands: Commands,
-        io: Arc<Io>,
+        spawner: &Spawner,
         entropy: Arc<Entropy>,
     ) -> Result<Self> {
         let deadline = commands.deadline;
@@ -71,7 +71,7 @@ impl Ears {
             resumed: watch::Sender::new(0),
             echoed: watch::Sender::new(0),
         });
-        let keeper = io.spawn(keeper::keep(shared.clone(), io.clone()));
+        let keeper = spawner.spawn(keeper::keep(shared.clone(), spawner.clone()));
         let ears = Self { shared: shared.clone(), _keeper: keeper };
         let mut resumed = shared.resumed.subscribe();
         // The keeper begins a feed for each node before it does anything else; none is listed as long as it has not run.

@@ -17,9 +17,9 @@ use mesh_backend::{
 };
 use mesh_proto::{ConnId, Entropy, Incarnation, Position};
 
+use crate::Life;
 use crate::call::{Call, Commands};
 use crate::ears::Ears;
-use crate::io::Io;
 use crate::key::Shard;
 use crate::message;
 use crate::script::Script;
@@ -34,6 +34,8 @@ pub(crate) struct RedisLink {
     inbox: Inbox,
     ears: Ears,
     strays: leases::Strays,
+    /// Kept, because the connections live there.
+    _life: Arc<Life>,
 }
 
 impl RedisLink {
@@ -43,13 +45,23 @@ impl RedisLink {
         lease: Duration,
         inbox: Inbox,
         commands: Commands,
-        io: Arc<Io>,
+        life: Arc<Life>,
         entropy: Arc<Entropy>,
     ) -> Result<Self> {
         leases::attach(&commands, me, lease).await?;
-        let ears = Ears::open(me, inbox.clone(), commands.clone(), io, entropy.clone()).await?;
+        let ears =
+            Ears::open(me, inbox.clone(), commands.clone(), life.io.spawner(), entropy.clone()).await?;
         let my_name = me.to_string();
-        Ok(Self { me, my_name, commands, entropy, inbox, ears, strays: leases::Strays::default() })
+        Ok(Self {
+            me,
+            my_name,
+            commands,
+            entropy,
+            inbox,
+            ears,
+            strays: leases::Strays::default(),
+            _life: life,
+        })
     }
 
     #[cfg(feature = "testing")]

@@ -2,11 +2,13 @@
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
+mod cluster;
 mod peer;
 mod proxy;
 mod server;
 mod world;
 
+pub(crate) use cluster::Cluster;
 pub(crate) use peer::{KEEP, PATIENCE, Peer, conn, entry, eventually, is_unavailable, room};
 pub(crate) use proxy::Proxy;
 pub(crate) use server::{Server, free_port};

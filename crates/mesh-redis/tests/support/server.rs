@@ -14,8 +14,14 @@ const PORTS: std::ops::Range<u16> = 5000..9900;
 /// How long a server may take to answer.
 const START_MAX: Duration = Duration::from_secs(10);
 
-/// Starts a server, tells its process id, and ends it when whoever holds the other end is gone, however it went.
-const KEEPER: &str = r#""$0" "$@" >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null"#;
+/// Starts a server, tells its process id, and ends it when whoever holds the other end is gone, however it went. What
+/// it writes goes with it.
+const KEEPER: &str = r#"mkdir "$MESH_FOLDER" && : > "$MESH_FOLDER/empty.conf"
+"$0" "$@" >/dev/null 2>&1 & echo $!
+cat >/dev/null
+kill -9 $! 2>/dev/null
+wait
+rm -rf "$MESH_FOLDER""#;
 
 /// A running server.
 #[derive(Debug)]
@@ -23,6 +29,7 @@ pub(crate) struct Server {
     program: String,
     arguments: Vec<String>,
     port: u16,
+    folder: String,
     keeper: Child,
     pid: u32,
 }
@@ -40,9 +47,20 @@ impl Server {
 
     /// Of a program that takes Redis' options.
     pub(crate) async fn start(program: &str, options: &[&str]) -> Self {
+        let fixed = ["--save", "", "--appendonly", "no"];
+        let all: Vec<_> = fixed.iter().chain(options).copied().collect();
+        Self::on_some_port(program, &all, false).await
+    }
+
+    /// A sentinel that watches nothing yet.
+    pub(crate) async fn sentinel() -> Self {
+        Self::on_some_port("redis-server", &["--sentinel"], true).await
+    }
+
+    async fn on_some_port(program: &str, options: &[&str], has_file: bool) -> Self {
         let mut last = String::new();
         for _ in 0..20 {
-            match Self::try_start(program, free_port(), options).await {
+            match Self::try_start(program, free_port(), options, has_file).await {
                 Ok(server) => return server,
                 // Somebody else took the port in between.
                 Err(why) => last = why,
@@ -51,12 +69,18 @@ impl Server {
         panic!("{program} does not start: {last}. `cargo xtask setup` installs it");
     }
 
-    async fn try_start(program: &str, port: u16, options: &[&str]) -> Result<Self, String> {
-        let fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"];
-        let mut arguments = vec!["--port".to_owned(), port.to_string()];
-        arguments.extend(fixed.iter().chain(options).map(|option| (*option).to_owned()));
-        let (keeper, pid) = spawn(program, &arguments)?;
-        let server = Self { program: program.to_owned(), arguments, port, keeper, pid };
+    async fn try_start(program: &str, port: u16, options: &[&str], has_file: bool) -> Result<Self, String> {
+        let folder = std::env::temp_dir().join(format!("mesh-redis-{:016x}", Entropy::from_os().u64()));
+        let folder = folder.display().to_string();
+        let mut arguments = Vec::new();
+        if has_file {
+            arguments.push(format!("{folder}/empty.conf"));
+        }
+        let port_text = port.to_string();
+        let fixed = ["--port", &port_text, "--bind", "127.0.0.1", "--dir", &folder, "--daemonize", "no"];
+        arguments.extend(options.iter().chain(&fixed).map(|option| (*option).to_owned()));
+        let (keeper, pid) = spawn(program, &arguments, &folder)?;
+        let server = Self { program: program.to_owned(), arguments, port, folder, keeper, pid };
         server.answers().await.map(|()| server)
     }
 
@@ -94,7 +118,7 @@ impl Server {
 
     /// Start it again on the same port, holding nothing.
     pub(crate) async fn restart(&mut self) {
-        let (keeper, pid) = spawn(&self.program, &self.arguments).unwrap();
+        let (keeper, pid) = spawn(&self.program, &self.arguments, &self.folder).unwrap();
         (self.keeper, self.pid) = (keeper, pid);
         self.answers().await.unwrap();
     }
@@ -138,10 +162,11 @@ impl Drop for Server {
     }
 }
 
-fn spawn(program: &str, arguments: &[String]) -> Result<(Child, u32), String> {
+fn spawn(program: &str, arguments: &[String], folder: &str) -> Result<(Child, u32), String> {
     let mut keeper = Command::new("sh")
         .args(["-c", KEEPER, program])
         .args(arguments)
+        .env("MESH_FOLDER", folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use mesh_backend::Backend;
 use mesh_backend::conformance::World;
-use mesh_redis::Redis;
+use mesh_redis::{Builder, Redis};
 use tokio::sync::OnceCell;
 
-use super::Server;
-
 /// The server that the tests of a binary share.
-pub(crate) trait SharedServer: Send + Sync + 'static {
+pub(crate) trait SharedServer: Sized + Send + Sync + 'static {
     /// There once a test has started it. It ends with this process.
-    fn cell() -> &'static OnceCell<Server>;
+    fn cell() -> &'static OnceCell<Self>;
 
     /// Start it.
-    fn start() -> impl Future<Output = Server> + Send;
+    fn start() -> impl Future<Output = Self> + Send;
+
+    /// How to reach it.
+    fn builder(&self) -> Builder;
 }
 
 /// A namespace of it.
@@ -29,7 +30,7 @@ impl<S: SharedServer> World for OnServer<S> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let server = S::cell().get_or_init(S::start).await;
         let namespace = format!("w{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let builder = Redis::builder(&server.url()).namespace(namespace);
+        let builder = server.builder().namespace(namespace);
         // A machine that runs all tests at once may be slow.
         let builder = builder.deadline(Duration::from_secs(5));
         Self(builder.build().await.unwrap(), PhantomData)
