@@ -19,9 +19,21 @@
 //! # }
 //! ```
 //!
-//! What the tests in `tests/redis_compare.rs` cannot tell from Redis 7.0 is the commands, their errors by code, and what
-//! scripts compute. What is left out on purpose: transactions, blocking commands, patterns of channels, keyspace events,
-//! lists, trimming with `~`, `cjson` and its like, `load`, RESP3 within scripts.
+//! A [`Redis`] is a handle: connections come from [`Redis::dial`], and all that goes wrong is a method of it, for
+//! connections chosen by [`Whom`]. A [`Client`] is there to look in from outside, [`Redis::snapshot`] from inside.
+//!
+//! # What it is like, and is not
+//!
+//! `tests/redis_compare` tells Redis 7.0 and this the same, and cannot tell them apart by what they answer, errors by
+//! their codes. Left out on purpose:
+//!
+//! - transactions, blocking commands, patterns of channels, keyspace events, lists, clusters, `CONFIG`, `CLIENT KILL`;
+//! - trimming a stream roughly (`~`), scores in hexadecimal, the sign of a zero score in a large set;
+//! - in scripts `cjson` and its like, `load`, RESP3, and iterating over the libraries, which are read-only here too;
+//! - a limit on what an argument may hold that is as high as Redis', and the limit on a listener that is slow for long
+//!   rather than far behind.
+//!
+//! Hashes and sets answer in order, where Redis has none. `CLIENT SETINFO`, which is newer, is answered as well.
 
 mod client;
 mod clients;

@@ -128,7 +128,8 @@ impl Plan {
         let mut at = Duration::from_millis(500);
         while at < scale.time {
             at += Duration::from_millis(rng.random_range(1..=2 * pace));
-            let act = if rng.random_bool(faults) { fault(&mut rng, kind, scale) } else { life(&mut rng, scale) };
+            let act =
+                if rng.random_bool(faults) { fault(&mut rng, kind, scale) } else { life(&mut rng, scale) };
             steps.push(Step { at, act });
         }
         steps.sort_by_key(|step| step.at);
@@ -191,7 +192,10 @@ impl Act {
     /// How long it goes on.
     pub fn time(&self) -> Duration {
         match self {
-            Self::CutOff(_, time) | Self::BlackHole(_, time) | Self::Flaky(_, time) | Self::Store(_, time) => *time,
+            Self::CutOff(_, time)
+            | Self::BlackHole(_, time)
+            | Self::Flaky(_, time)
+            | Self::Store(_, time) => *time,
             _ => Duration::ZERO,
         }
     }

@@ -30,8 +30,6 @@ pub enum Bug {
     ForgottenDepartures,
     /// One subscription of ten is answered and does not take place.
     DeafSubscriptions,
-    /// The same connection is let in once more under the name of another incarnation: an orphan for ever.
-    EntersLate,
 }
 
 pub(super) struct Stage {
@@ -134,12 +132,12 @@ async fn over(redis: &Redis, seed: u64) -> Arc<dyn Backend> {
 
 fn begin(redis: &Redis, fault: StoreFault) {
     match fault {
-        StoreFault::CutListeners => drop(redis.cut(&Whom::Listeners)),
+        StoreFault::CutListeners => drop(redis.cut(&Whom::Pubsub)),
         StoreFault::CutAll => drop(redis.cut(&Whom::All)),
-        StoreFault::Deaf => redis.black_hole(Whom::Listeners, Direction::ToClient),
-        StoreFault::LoseMessages => redis.lose_messages(Whom::Listeners, 33),
+        StoreFault::Deaf => redis.black_hole(Whom::Pubsub, Direction::ToClient),
+        StoreFault::LoseMessages => redis.lose_messages(Whom::Pubsub, 33),
         StoreFault::DownWithData | StoreFault::DownEmpty => redis.stop(),
-        StoreFault::Emptied => redis.flush(),
+        StoreFault::Emptied => drop(redis.evict(|_| true)),
         StoreFault::FailOver(lose) => drop(redis.fail_over(lose)),
         StoreFault::Evict => drop(redis.evict_random()),
         StoreFault::Pause => redis.pause(None),

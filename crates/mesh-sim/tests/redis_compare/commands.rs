@@ -136,6 +136,77 @@ pub(crate) fn command(rng: &mut StdRng) -> Words {
     words(template).iter().map(|word| fill(rng, word)).collect()
 }
 
+/// Much in few keys, so that Redis changes how it keeps them, and then questions about it.
+pub(crate) fn large(rng: &mut StdRng) -> Vec<Words> {
+    const INSERTS: u64 = 600;
+    const QUESTIONS: usize = 600;
+    let any = |rng: &mut StdRng| -> Vec<u8> {
+        let length = rng.random_range(0..6);
+        (0..length).map(|_| *b"\0ab\xff".choose(rng).expect("some")).collect()
+    };
+    let put = |template: &str, member: &[u8], rng: &mut StdRng| -> Words {
+        let fill = |word: Vec<u8>, rng: &mut StdRng| match word.as_slice() {
+            b"M" => member.to_vec(),
+            b"[M" | b"(M" => [&word[..1], member].concat(),
+            b"#" => rng.random_range(-20..=700).to_string().into_bytes(),
+            b"(#" => format!("({}", rng.random_range(-20..=700)).into_bytes(),
+            _ => word,
+        };
+        words(template).into_iter().map(|word| fill(word, rng)).collect()
+    };
+    let mut sequence = Vec::new();
+    for id in 1..=INSERTS {
+        let member = any(rng);
+        sequence.push(words(&format!("XADD Q {id}-1 f v")));
+        for template in ["ZADD L 0 M", "ZADD Z # M", "HSET H M #", "SADD S M"] {
+            sequence.push(put(template, &member, rng));
+        }
+    }
+    for _ in 0..QUESTIONS {
+        let template = [
+            "ZRANGEBYLEX L [M +",
+            "ZRANGEBYLEX L - (M",
+            "ZRANGEBYLEX L (M + LIMIT 3 5",
+            "ZREVRANGEBYLEX L [M - LIMIT 0 4",
+            "ZREM L M",
+            "ZADD L 0 M",
+            "ZLEXCOUNT L [M +",
+            "ZRANGE L # # ",
+            "ZRANGE Z # # WITHSCORES",
+            "ZRANK Z M",
+            "ZRANGEBYSCORE Z # (# LIMIT 0 7",
+            "ZRANGEBYSCORE Z (# +inf WITHSCORES",
+            "ZREMRANGEBYSCORE Z # (#",
+            "ZADD Z # M",
+            "ZINCRBY Z # M",
+            "ZCARD Z",
+            "XRANGE Q # # COUNT 5",
+            "XRANGE Q (# +",
+            "XREVRANGE Q # - COUNT 3",
+            "XDEL Q #-1",
+            "XTRIM Q MINID #",
+            "XLEN Q",
+            "HGET H M",
+            "HDEL H M",
+            "HGETALL H",
+            "HLEN H",
+            "SMEMBERS S",
+            "SREM S M",
+            "SCARD S",
+        ]
+        .choose(rng)
+        .expect("some");
+        // These would soon leave nothing to ask about.
+        if (template.starts_with("XTRIM") || template.starts_with("ZREMRANGE")) && rng.random_range(0..5) != 0
+        {
+            continue;
+        }
+        let member = any(rng);
+        sequence.push(put(template, &member, rng));
+    }
+    sequence
+}
+
 fn fill(rng: &mut StdRng, word: &[u8]) -> Vec<u8> {
     let Some((b'$', [kind, rest @ ..])) = word.split_first().map(|(first, rest)| (*first, rest)) else {
         return word.to_vec();

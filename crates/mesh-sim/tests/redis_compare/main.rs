@@ -14,12 +14,11 @@ use rand::rngs::StdRng;
 /// How many commands a run has.
 const COMMANDS: usize = 3000;
 
-async fn run(seed: u64, hello: &str) {
-    let real = real::RealRedis::start();
+async fn run(seed: u64, hello: &str, sequence: impl FnOnce(&mut StdRng) -> Vec<Words>) {
+    let real = real::RealRedis::start().await;
     let simulated = Redis::new(seed);
     let mut pair = Pair::connect(&real, &simulated, hello).await;
-    let mut rng = StdRng::seed_from_u64(seed);
-    let sequence: Vec<Words> = (0..COMMANDS).map(|_| scripts::command_or_script(&mut rng)).collect();
+    let sequence = sequence(&mut StdRng::seed_from_u64(seed));
     if let Some(difference) = pair.first_difference(&sequence).await {
         let short = pair.shorten(sequence[..=difference.at].to_vec()).await;
         let told: Vec<String> = short.iter().map(|command| pair::show(command)).collect();
@@ -33,25 +32,35 @@ async fn run(seed: u64, hello: &str) {
     }
 }
 
+fn small(rng: &mut StdRng) -> Vec<Words> {
+    (0..COMMANDS).map(|_| scripts::command_or_script(rng)).collect()
+}
+
 #[tokio::test]
 async fn random_commands_and_scripts_are_answered_alike() {
     // One that is given is run alone.
     if let Ok(seed) = std::env::var("MESH_SIM_SEED") {
         let seed = seed.parse().expect("MESH_SIM_SEED is a number");
-        run(seed, "2").await;
-        run(seed, "3").await;
+        run(seed, "2", small).await;
+        run(seed, "3", small).await;
         return;
     }
     for seed in 1..=3 {
-        run(seed, "2").await;
-        run(seed + 1000, "3").await;
+        run(seed, "2", small).await;
+        run(seed + 1000, "3", small).await;
     }
+}
+
+#[tokio::test]
+async fn large_collections_are_answered_alike() {
+    run(1, "2", commands::large).await;
+    run(2, "3", commands::large).await;
 }
 
 #[tokio::test]
 async fn edge_cases_are_answered_alike() {
     for hello in ["2", "3"] {
-        let real = real::RealRedis::start();
+        let real = real::RealRedis::start().await;
         let simulated = Redis::new(1);
         let mut pair = Pair::connect(&real, &simulated, hello).await;
         let mut differences = Vec::new();
@@ -68,7 +77,7 @@ async fn edge_cases_are_answered_alike() {
 #[tokio::test]
 async fn what_scripts_compute_is_answered_alike() {
     for hello in ["2", "3"] {
-        let real = real::RealRedis::start();
+        let real = real::RealRedis::start().await;
         let simulated = Redis::new(1);
         let mut pair = Pair::connect(&real, &simulated, hello).await;
         let mut differences = Vec::new();
@@ -85,7 +94,7 @@ async fn what_scripts_compute_is_answered_alike() {
 
 #[tokio::test]
 async fn a_key_expires_in_both() {
-    let real = real::RealRedis::start();
+    let real = real::RealRedis::start().await;
     let simulated = Redis::new(1);
     let mut pair = Pair::connect(&real, &simulated, "3").await;
     for line in ["SET a 1 PX 5", "HSET b f v", "PEXPIRE b 5", "XADD c 1-1 f v", "PEXPIRE c 5", "SET d 1"] {
@@ -102,7 +111,7 @@ async fn a_key_expires_in_both() {
 
 #[tokio::test]
 async fn without_memory_the_same_is_refused() {
-    let real = real::RealRedis::start_with(&["--maxmemory", "1"]);
+    let real = real::RealRedis::start_with(&["--maxmemory", "1"]).await;
     let simulated = Redis::new(1);
     simulated.be_out_of_memory(true);
     let mut pair = Pair::connect(&real, &simulated, "3").await;
@@ -116,7 +125,7 @@ async fn without_memory_the_same_is_refused() {
 #[tokio::test]
 async fn subscribers_hear_the_same() {
     for hello in ["2", "3"] {
-        let real = real::RealRedis::start();
+        let real = real::RealRedis::start().await;
         let simulated = Redis::new(1);
         let mut pair = Pair::connect(&real, &simulated, hello).await;
         let mut other = Pair::connect(&real, &simulated, "3").await;
@@ -134,7 +143,7 @@ async fn subscribers_hear_the_same() {
 
 #[tokio::test]
 async fn bad_bytes_are_answered_alike() {
-    let (real, simulated) = (real::RealRedis::start(), Redis::new(1));
+    let (real, simulated) = (real::RealRedis::start().await, Redis::new(1));
     for bytes in edges::BAD_BYTES {
         let mut pair = Pair::connect_plain(real.connect().await, &simulated).await;
         let (real, simulated) = pair.until_closed(bytes).await;

@@ -1,0 +1,138 @@
+//! A backend with a mistake in it, to see that the worlds find it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_backend::{
+    Announce, Backend, Beat, CellValue, Done, Entered, Entry, Inbox, Keep, Key, Kind, Left, Link, LogPage,
+    LogRead, Member, Orphan, Roll, Write, Written,
+};
+use mesh_server::ConnId;
+
+use crate::world::Bug;
+
+/// Does what another backend does, but for one mistake.
+#[derive(Clone, Debug)]
+pub(crate) struct Lying {
+    inner: Arc<dyn Backend>,
+    bug: Bug,
+    calls: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct LyingLink {
+    inner: Arc<dyn Link>,
+    lying: Lying,
+}
+
+impl Lying {
+    pub(crate) fn new(inner: Arc<dyn Backend>, bug: Bug, seed: u64) -> Self {
+        Self { inner, bug, calls: Arc::new(AtomicU64::new(seed % 10)) }
+    }
+
+    /// One of ten.
+    fn lies(&self, bug: Bug) -> bool {
+        self.bug == bug && self.calls.fetch_add(1, Ordering::Relaxed) % 10 == 9
+    }
+}
+
+impl Backend for Lying {
+    fn attach(&self, me: mesh_proto::Incarnation, lease: Duration, inbox: Inbox) -> Done<'_, Arc<dyn Link>> {
+        Box::pin(async move {
+            let inner = self.inner.attach(me, lease, inbox).await?;
+            Ok(Arc::new(LyingLink { inner, lying: self.clone() }) as Arc<dyn Link>)
+        })
+    }
+}
+
+impl Link for LyingLink {
+    fn subscribe<'a>(&'a self, topic: &'a Key) -> Done<'a, ()> {
+        if topic.kind == Kind::Room && self.lying.lies(Bug::DeafSubscriptions) {
+            return Box::pin(async { Ok(()) });
+        }
+        self.inner.subscribe(topic)
+    }
+
+    fn leave<'a>(&'a self, roster: &'a Key, who: ConnId, announce: Option<Announce>) -> Done<'a, Left> {
+        if roster.kind == Kind::Room && self.lying.lies(Bug::ForgottenDepartures) {
+            return Box::pin(async { Ok(Left { was_in: true, count: 1 }) });
+        }
+        self.inner.leave(roster, who, announce)
+    }
+
+    fn unsubscribe<'a>(&'a self, topic: &'a Key) -> Done<'a, ()> {
+        self.inner.unsubscribe(topic)
+    }
+
+    fn publish(&self, announce: Announce) -> Done<'_, ()> {
+        self.inner.publish(announce)
+    }
+
+    fn append<'a>(&'a self, log: &'a Key, entry: Entry, keep: Keep) -> Done<'a, mesh_proto::Position> {
+        self.inner.append(log, entry, keep)
+    }
+
+    fn read<'a>(&'a self, log: &'a Key, read: LogRead) -> Done<'a, LogPage> {
+        self.inner.read(log, read)
+    }
+
+    fn load<'a>(&'a self, cell: &'a Key) -> Done<'a, Option<CellValue>> {
+        self.inner.load(cell)
+    }
+
+    fn write<'a>(&'a self, cell: &'a Key, write: Write) -> Done<'a, Written> {
+        self.inner.write(cell, write)
+    }
+
+    fn cells<'a>(
+        &'a self,
+        kind: Kind,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> Done<'a, Vec<(Arc<str>, CellValue)>> {
+        self.inner.cells(kind, prefix, after, limit)
+    }
+
+    fn enter<'a>(
+        &'a self,
+        roster: &'a Key,
+        who: ConnId,
+        value: Option<Bytes>,
+        announce: Option<Announce>,
+    ) -> Done<'a, Entered> {
+        self.inner.enter(roster, who, value, announce)
+    }
+
+    fn roll<'a>(&'a self, roster: &'a Key, after: u64, limit: usize) -> Done<'a, Roll> {
+        self.inner.roll(roster, after, limit)
+    }
+
+    fn find<'a>(&'a self, wanted: &'a [(Key, ConnId)]) -> Done<'a, Vec<Option<Member>>> {
+        self.inner.find(wanted)
+    }
+
+    fn rosters<'a>(
+        &'a self,
+        kind: Kind,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> Done<'a, Vec<(Arc<str>, u64)>> {
+        self.inner.rosters(kind, prefix, after, limit)
+    }
+
+    fn beat(&self) -> Done<'_, Beat> {
+        self.inner.beat()
+    }
+
+    fn orphans(&self, limit: usize) -> Done<'_, Vec<Orphan>> {
+        self.inner.orphans(limit)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.inner.trouble()
+    }
+}

@@ -1,0 +1,239 @@
+//! Carrying out a plan, on a clock of its own.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mesh_server::{ConnId, Mesh};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::caller::{Caller, Seen};
+use super::plan::{Act, Plan};
+use super::stage::{Bug, Stage};
+use super::verdict;
+
+/// How long a world has, after the last fault, until everything has to be as it must.
+const PEACE: Duration = Duration::from_secs(20);
+
+/// How a world ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What did not hold. Empty, if all did.
+    pub violations: Vec<String>,
+    /// A number made of everything every client was told, and when: the same plan gives the same.
+    pub trace: u64,
+    /// Simulated time.
+    pub time: Duration,
+    /// Pushes that clients got.
+    pub delivered: u64,
+    /// Lives that instances began anew.
+    pub revivals: u64,
+}
+
+/// Everything that clients were told.
+#[derive(Clone, Debug)]
+pub(super) struct Trace {
+    began: Instant,
+    hasher: Arc<Mutex<DefaultHasher>>,
+}
+
+impl Trace {
+    pub(super) fn note(&self, at: Instant, client: usize, frame: &Value) {
+        let mut hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner);
+        ((at - self.began).as_micros(), client, frame.to_string()).hash(&mut *hasher);
+    }
+}
+
+/// How often hooks ran, by connection and room.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hooks(Arc<Mutex<BTreeMap<(ConnId, String), Ran>>>);
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ran {
+    pub(super) joined: u32,
+    pub(super) left: u32,
+}
+
+impl Hooks {
+    fn with(&self, who: ConnId, room: &str, f: impl FnOnce(&mut Ran)) {
+        let mut ran = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        f(ran.entry((who, room.to_owned())).or_default());
+    }
+
+    pub(super) fn joined(&self, who: ConnId, room: &str) {
+        self.with(who, room, |ran| ran.joined += 1);
+    }
+
+    pub(super) fn left(&self, who: ConnId, room: &str) {
+        self.with(who, room, |ran| ran.left += 1);
+    }
+
+    pub(super) fn all(&self) -> BTreeMap<(ConnId, String), Ran> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A world under way.
+pub(super) struct World {
+    pub(super) stage: Stage,
+    pub(super) callers: Vec<Option<Caller>>,
+    /// Connections that are over, by a hang-up or with their instance.
+    pub(super) past: Vec<(Seen, bool)>,
+    pub(super) hooks: Hooks,
+    pub(super) trace: Trace,
+    pub(super) rooms: usize,
+    /// Whether any instance was killed: with it goes what its hooks were about to say.
+    pub(super) killed: bool,
+    told: u64,
+}
+
+/// Run a world, with a mistake in its backend if one is given.
+pub fn run(plan: &Plan, bug: Option<Bug>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.expect("a runtime").block_on(live(plan, bug))
+}
+
+async fn live(plan: &Plan, bug: Option<Bug>) -> Outcome {
+    let began = Instant::now();
+    let trace = Trace { began, hasher: Arc::default() };
+    let hooks = Hooks::default();
+    let stage = Stage::set(plan.seed, plan.kind, plan.scale.instances, &hooks, bug).await;
+    let stage = stage.expect("a world whose store is there at first");
+    let callers = (0..plan.scale.clients).map(|_| None).collect();
+    let (past, rooms) = (Vec::new(), plan.scale.rooms);
+    let mut world = World { stage, callers, past, hooks, trace, rooms, killed: false, told: 0 };
+    // What is to end, and when; by a number, as two may end at once.
+    let mut ends: BTreeMap<(Instant, usize), Act> = BTreeMap::new();
+    for (number, step) in plan.steps.iter().enumerate() {
+        let at = began + step.at;
+        while let Some(end) = ends.first_entry().filter(|end| end.key().0 <= at) {
+            sleep_until(end.key().0).await;
+            world.stage.end(end.remove());
+        }
+        sleep_until(at).await;
+        world.act(step.act).await;
+        if step.act.time() > Duration::ZERO {
+            ends.insert((Instant::now() + step.act.time(), number), step.act);
+        }
+    }
+    for ((at, _), act) in ends {
+        sleep_until(at).await;
+        world.stage.end(act);
+    }
+    sleep(PEACE).await;
+    let violations = verdict::judge(&mut world).await;
+    let stats =
+        world.stage.cluster.alive().into_iter().map(|number| world.stage.cluster.mesh(number).stats());
+    let (delivered, revivals) = stats.fold((0, 0), |(d, r), stats| (d + stats.delivered, r + stats.revivals));
+    let trace = world.trace.hasher.lock().unwrap_or_else(PoisonError::into_inner).finish();
+    Outcome { violations, trace, time: began.elapsed(), delivered, revivals }
+}
+
+pub(super) fn room_name(room: usize) -> String {
+    format!("room-{room}")
+}
+
+impl World {
+    /// A number that no other broadcast has.
+    pub(super) fn number(&mut self) -> u64 {
+        self.told += 1;
+        self.told
+    }
+
+    fn mesh(&self, instance: usize) -> Option<Mesh> {
+        self.stage.runs(instance).then(|| self.stage.cluster.mesh(instance).clone())
+    }
+
+    fn id(&self, client: usize) -> Option<ConnId> {
+        self.callers[client].as_ref()?.seen().id
+    }
+
+    async fn act(&mut self, act: Act) {
+        match act {
+            Act::Dial(client, instance) => {
+                let gone = self.callers[client].as_ref().is_none_or(|caller| caller.seen().ended.is_some());
+                if let Some(mesh) = self.mesh(instance).filter(|_| gone) {
+                    self.forget(client, false);
+                    let caller = Caller::dial(&mesh, instance, client, self.trace.clone());
+                    self.callers[client] = Some(caller);
+                }
+            }
+            Act::HangUp(client) => self.forget(client, true),
+            Act::Join(client, room) => self.request(client, "mesh/join-room", room),
+            Act::Leave(client, room) => self.request(client, "mesh/leave-room", room),
+            Act::Add(instance, client, room) => {
+                self.on(instance, client, async move |mesh, id| {
+                    mesh.room(&room_name(room)).add(id).await.map(drop)
+                });
+            }
+            Act::Remove(instance, client, room) => {
+                self.on(instance, client, async move |mesh, id| {
+                    mesh.room(&room_name(room)).remove(id).await.map(drop)
+                });
+            }
+            Act::Describe(instance, client, what) => {
+                self.on(instance, client, async move |mesh, id| mesh.conn(id).set_metadata(&what).await);
+            }
+            Act::Clear(instance, room) => {
+                if let Some(mesh) = self.mesh(instance) {
+                    tokio::spawn(async move { mesh.room(&room_name(room)).clear().await });
+                }
+            }
+            Act::Tell(instance, room) => {
+                let n = self.number();
+                if let Some(mesh) = self.mesh(instance) {
+                    tokio::spawn(async move {
+                        mesh.room(&room_name(room)).broadcast("told", &json!({"n": n})).await
+                    });
+                }
+            }
+            Act::TellAll(instance) => {
+                let n = self.number();
+                if let Some(mesh) = self.mesh(instance) {
+                    tokio::spawn(async move { mesh.broadcast("told", &json!({"n": n})).await });
+                }
+            }
+            Act::Kill(instance) if self.stage.cluster.alive().len() > 1 && self.stage.runs(instance) => {
+                self.killed = true;
+                self.stage.kill(instance);
+                for client in 0..self.callers.len() {
+                    if self.callers[client].as_ref().is_some_and(|caller| caller.instance == instance) {
+                        self.forget(client, true);
+                    }
+                }
+            }
+            // Where the store is away it fails, and the place stays empty.
+            Act::Start(instance) if !self.stage.runs(instance) => {
+                drop(self.stage.cluster.start_again(instance).await);
+            }
+            Act::Kill(_) | Act::Start(_) => {}
+            Act::CutOff(..) | Act::BlackHole(..) | Act::Flaky(..) | Act::Store(..) => self.stage.begin(act),
+        }
+    }
+
+    fn request(&self, client: usize, command: &str, room: usize) {
+        if let Some(caller) = &self.callers[client] {
+            caller.request(command, &json!({"roomName": room_name(room)}));
+        }
+    }
+
+    /// An instance does something about a client, wherever that is, and nobody waits for it.
+    fn on<F>(&self, instance: usize, client: usize, what: impl FnOnce(Mesh, ConnId) -> F)
+    where
+        F: Future + Send + 'static,
+    {
+        if let (Some(mesh), Some(id)) = (self.mesh(instance), self.id(client)) {
+            let doing = what(mesh, id);
+            tokio::spawn(async move { drop(doing.await) });
+        }
+    }
+
+    /// `meant`: that its connection is over is as it should be.
+    fn forget(&mut self, client: usize, meant: bool) {
+        if let Some(caller) = self.callers[client].take() {
+            self.past.push((caller.seen(), meant));
+        }
+    }
+}
