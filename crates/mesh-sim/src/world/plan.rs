@@ -112,6 +112,21 @@ pub enum StoreFault {
     ReadOnly,
 }
 
+impl StoreFault {
+    pub(super) fn loses_data(self) -> bool {
+        matches!(self, Self::DownEmpty | Self::Emptied | Self::FailOver(_) | Self::Evict)
+    }
+}
+
+/// Which faults a world has.
+#[derive(Clone, Copy, Debug)]
+enum Weather {
+    Kills,
+    Links,
+    Store,
+    All,
+}
+
 impl Plan {
     /// Draw a world.
     pub fn from_seed(seed: u64, kind: Kind, scale: Scale) -> Self {
@@ -125,11 +140,17 @@ impl Plan {
         // Busy worlds and quiet ones, calm ones and stormy ones.
         let pace = *[50, 200, 1000].choose(&mut rng).unwrap_or(&200);
         let faults = *[0.0, 0.02, 0.1, 0.3].choose(&mut rng).unwrap_or(&0.1);
+        let weather = *[Weather::Kills, Weather::Links, Weather::Store, Weather::All, Weather::All]
+            .choose(&mut rng)
+            .unwrap_or(&Weather::All);
         let mut at = Duration::from_millis(500);
         while at < scale.time {
             at += Duration::from_millis(rng.random_range(1..=2 * pace));
-            let act =
-                if rng.random_bool(faults) { fault(&mut rng, kind, scale) } else { life(&mut rng, scale) };
+            let act = if rng.random_bool(faults) {
+                fault(&mut rng, kind, scale, weather)
+            } else {
+                life(&mut rng, scale)
+            };
             steps.push(Step { at, act });
         }
         steps.sort_by_key(|step| step.at);
@@ -158,11 +179,15 @@ fn life(rng: &mut StdRng, scale: Scale) -> Act {
     }
 }
 
-fn fault(rng: &mut StdRng, kind: Kind, scale: Scale) -> Act {
+fn fault(rng: &mut StdRng, kind: Kind, scale: Scale, weather: Weather) -> Act {
     let instance = rng.random_range(0..scale.instances);
     let time = Duration::from_millis(*[100, 1000, 5000, 9000, 20_000].choose(rng).unwrap_or(&1000));
-    let of_store = kind == Kind::Redis && rng.random_bool(0.6);
-    if of_store {
+    let of_store = match weather {
+        Weather::Kills | Weather::Links => false,
+        Weather::Store => true,
+        Weather::All => rng.random_bool(0.6),
+    };
+    if of_store && kind == Kind::Redis {
         let fault = match rng.random_range(0..13) {
             0 => StoreFault::CutListeners,
             1 => StoreFault::CutAll,
@@ -180,7 +205,12 @@ fn fault(rng: &mut StdRng, kind: Kind, scale: Scale) -> Act {
         };
         return Act::Store(fault, time);
     }
-    match rng.random_range(0..6) {
+    let which = match weather {
+        Weather::Kills => 0,
+        Weather::Links => rng.random_range(1..6),
+        Weather::Store | Weather::All => rng.random_range(0..6),
+    };
+    match which {
         0 => Act::Kill(instance),
         1 | 2 => Act::CutOff(instance, time),
         3 => Act::BlackHole(instance, time),

@@ -1,8 +1,11 @@
 //! A connection to each of the two.
 
+use std::time::Duration;
+
 use mesh_sim::redis::{Client, Redis, Reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::real::RealRedis;
 
@@ -114,13 +117,16 @@ impl Pair {
     }
 
     pub(crate) async fn until_both(&mut self, command: &Words, expected: &str) {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let start = Instant::now();
         loop {
             let real = self.real.call(command.clone()).await.expect("a reply");
             let simulated = self.simulated.call(command.clone()).await.expect("a reply");
             if format!("{real:?}") == expected && format!("{simulated:?}") == expected {
                 return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            assert!(start.elapsed() < PATIENCE, "real {real:?}, simulated {simulated:?}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
