@@ -31,6 +31,9 @@ pub struct Builder {
     entropy: Option<Arc<Entropy>>,
     cluster: Option<Vec<String>>,
     sentinel: Option<Sentinel>,
+    trusts_network: bool,
+    #[cfg(feature = "tls")]
+    certificates: crate::tls::Certificates,
 }
 
 /// What is known of sentinels.
@@ -54,6 +57,9 @@ impl Builder {
             entropy: None,
             cluster: None,
             sentinel: None,
+            trusts_network: false,
+            #[cfg(feature = "tls")]
+            certificates: Default::default(),
         }
     }
 
@@ -121,6 +127,27 @@ impl Builder {
         self
     }
 
+    /// Send the password over a network without TLS. Without this word it goes to this machine alone, or through
+    /// `rediss://`.
+    pub fn trust_network(mut self) -> Self {
+        self.trusts_network = true;
+        self
+    }
+
+    /// Trust this root certificate (PEM) alone, in place of those that the system trusts.
+    #[cfg(feature = "tls")]
+    pub fn tls_root(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates.root = Some(pem.into());
+        self
+    }
+
+    /// Show this certificate to Redis, with its key (both PEM).
+    #[cfg(feature = "tls")]
+    pub fn tls_client(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.certificates.client = Some((certificate.into(), key.into()));
+        self
+    }
+
     /// Connect, and look at what is there.
     ///
     /// # Errors
@@ -140,6 +167,13 @@ impl Builder {
 
     async fn on(self, io: Io, through: impl Fn(Dial) -> Dial) -> Result<Redis, ConnectError> {
         let (address, login) = self.address()?;
+        let nodes = parse_all(self.cluster.as_deref().unwrap_or_default(), &address)?;
+        let sentinels = self.sentinel.as_ref().map_or(&[][..], |sentinel| &sentinel.addresses);
+        let sentinels = parse_all(sentinels, &address)?;
+        // With sentinels the address' own host does not count.
+        let url = self.sentinel.is_none().then(|| address.clone());
+        let all: Vec<_> = url.into_iter().chain(nodes.clone()).chain(sentinels.clone()).collect();
+        self.check_password(&login, &all)?;
         let dial = through(Dial::new(login));
         let entropy = self.entropy.clone().unwrap_or_else(|| Arc::new(Entropy::from_os()));
         let connect = Connect {
@@ -156,7 +190,6 @@ impl Builder {
                 connect.one(place).await
             }
             (None, Some(sentinel)) => {
-                let addresses = parse_all(&sentinel.addresses, &connect.address)?;
                 let mut login = RedisConnectionInfo::default();
                 if let Some(user) = &sentinel.user {
                     login = login.set_username(user);
@@ -164,14 +197,14 @@ impl Builder {
                 if let Some(password) = &sentinel.password {
                     login = login.set_password(password);
                 }
+                self.check_password(&login, &sentinels)?;
                 let dial = through(Dial::new(login));
                 let name = sentinel.master.clone();
-                let sentinels = Sentinels::new(addresses, name, dial, connect.address.clone());
+                let sentinels = Sentinels::new(sentinels, name, dial, connect.address.clone());
                 connect.one(Place::Master(Arc::new(sentinels))).await
             }
-            (Some(nodes), None) => {
-                let mut seeds = vec![connect.address.clone()];
-                seeds.extend(parse_all(nodes, &connect.address)?);
+            (Some(_), None) => {
+                let seeds = std::iter::once(connect.address.clone()).chain(nodes).collect();
                 connect.cluster(seeds).await
             }
             (Some(_), Some(_)) => Err(ConnectError::BadOption("a Redis Cluster has no sentinels".to_owned())),
@@ -199,7 +232,27 @@ impl Builder {
         if self.cluster.is_some() && login.db() != 0 {
             return Err(ConnectError::BadOption("a Redis Cluster has no database but 0".to_owned()));
         }
-        Ok((info.addr().clone(), login))
+        let address = info.addr().clone();
+        #[cfg(feature = "tls")]
+        let address = self.certificates.put_into(address)?;
+        Ok((address, login))
+    }
+
+    /// A password may be read by whoever is on the way.
+    fn check_password(
+        &self,
+        login: &RedisConnectionInfo,
+        all: &[ConnectionAddr],
+    ) -> Result<(), ConnectError> {
+        let far = all.iter().find(|address| !is_near(address));
+        let has_one = login.password().is_some();
+        match far.filter(|_| has_one && !self.trusts_network) {
+            None => Ok(()),
+            Some(far) => Err(ConnectError::BadOption(format!(
+                "the password would go to {far} as plain text: use rediss://, or say `trust_network` if nobody else is \
+                 on that network"
+            ))),
+        }
     }
 
     fn checked_namespace(&self) -> Result<Option<&str>, ConnectError> {
@@ -210,6 +263,17 @@ impl Builder {
             return Err(ConnectError::BadOption(bad));
         }
         Ok(Some(namespace))
+    }
+}
+
+/// Whether nobody is on the way, or nobody who can read.
+fn is_near(address: &ConnectionAddr) -> bool {
+    match address {
+        ConnectionAddr::Tcp(host, _) => {
+            let is_loopback = |ip: std::net::IpAddr| ip.is_loopback();
+            host == "localhost" || host.parse().is_ok_and(is_loopback)
+        }
+        _ => true,
     }
 }
 

@@ -34,6 +34,8 @@ mod place;
 mod reply;
 mod script;
 mod sentinel;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! One Redis and the connection that commands go through: made anew, endlessly, whenever it is lost or in doubt.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,12 +39,14 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes whoever waits for the first connection, and says how often there was one.
     made: watch::Sender<u64>,
-    /// The connection at hand should be made anew.
+    /// Which of the connections made should be made anew.
+    doubted: AtomicU64,
     doubt: Notify,
 }
 
 enum State {
-    Up(MultiplexedConnection),
+    /// The how-manieth connection made.
+    Up(MultiplexedConnection, u64),
     Down(String),
 }
 
@@ -51,8 +54,15 @@ impl Node {
     /// Begins to connect at once.
     pub(crate) fn new(spawner: &Spawner, dial: Dial, place: Place, entropy: Arc<Entropy>) -> Self {
         let state = Mutex::new(State::Down("not connected yet".to_owned()));
-        let shared =
-            Shared { dial, place, entropy, state, made: watch::Sender::new(0), doubt: Notify::new() };
+        let shared = Shared {
+            dial,
+            place,
+            entropy,
+            state,
+            made: watch::Sender::new(0),
+            doubted: AtomicU64::new(0),
+            doubt: Notify::new(),
+        };
         let shared = Arc::new(shared);
         let task = spawner.spawn(supervise(shared.clone()));
         Self { shared, _task: task }
@@ -77,7 +87,7 @@ impl Node {
     /// Why there is no connection, if there is none.
     pub(crate) fn down(&self) -> Option<String> {
         self.shared.with(|state| match state {
-            State::Up(_) => None,
+            State::Up(..) => None,
             State::Down(why) => Some(why.clone()),
         })
     }
@@ -90,8 +100,8 @@ impl Node {
 
     /// What the node answers. An error that it answers is an error.
     pub(crate) async fn ask(&self, command: &Cmd, deadline: Duration) -> Result<Value, Answer> {
-        let mut connection = self.shared.with(|state| match state {
-            State::Up(connection) => Ok(connection.clone()),
+        let (mut connection, number) = self.shared.with(|state| match state {
+            State::Up(connection, number) => Ok((connection.clone(), *number)),
             State::Down(why) => Err(Answer::None(format!("no connection to {}: {why}", self.shared.place))),
         })?;
         let answer = timeout(deadline, connection.send_packed_command(command)).await;
@@ -107,6 +117,7 @@ impl Node {
             Ok(Err(error)) => error,
         };
         if is_doubtful(&error) {
+            self.shared.doubted.fetch_max(number, Ordering::Relaxed);
             self.shared.doubt.notify_one();
         }
         Err(Answer::Error(error))
@@ -150,9 +161,10 @@ async fn supervise(shared: Arc<Shared>) {
         match connect(&shared, &ended).await {
             Ok((connection, address)) => {
                 backoff = Backoff::default();
-                shared.with(|state| *state = State::Up(connection.clone()));
-                shared.made.send_modify(|made| *made += 1);
-                let why = watch_over(&shared, connection, &address, &ended).await;
+                let number = *shared.made.borrow() + 1;
+                shared.with(|state| *state = State::Up(connection.clone(), number));
+                shared.made.send_replace(number);
+                let why = watch_over(&shared, connection, number, &address, &ended).await;
                 tracing::warn!("lost the connection to {}: {why}", shared.place);
                 shared.with(|state| *state = State::Down(why));
             }
@@ -181,16 +193,22 @@ async fn connect(
 async fn watch_over(
     shared: &Shared,
     mut connection: MultiplexedConnection,
+    number: u64,
     address: &ConnectionAddr,
     ended: &Notify,
 ) -> String {
-    // A doubt about the connection before is none about this one.
     let ping = redis::cmd("PING");
     loop {
         tokio::select! {
             biased;
             () = ended.notified() => return "it was closed".to_owned(),
-            () = shared.doubt.notified() => return "it is in doubt".to_owned(),
+            () = shared.doubt.notified() => {
+                // A doubt about the connection before is none about this one.
+                if shared.doubted.load(Ordering::Relaxed) < number {
+                    continue;
+                }
+                return "what it answered puts it in doubt".to_owned();
+            }
             () = sleep(PING_EVERY) => {}
         }
         match timeout(SILENCE_MAX, connection.send_packed_command(&ping)).await {

@@ -2,11 +2,12 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mesh_backend::{Key, Kind};
 use mesh_redis::{ConnectError, Redis};
 use support::{Cluster, KEEP, Peer, Server, entry, eventually, room};
+use tokio::time::Instant;
 
 /// From the death of a master to everything working again: what the cluster takes to notice (1.5 s here) and to vote, and
 /// a look at who serves what.

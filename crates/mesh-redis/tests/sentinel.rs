@@ -2,11 +2,12 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mesh_backend::{Key, Kind};
 use mesh_redis::Redis;
 use support::{KEEP, Peer, Server, entry, eventually, room};
+use tokio::time::Instant;
 
 /// From the death of the master to everything working again: what the sentinels take to notice (1 s here), to agree and
 /// to promote.

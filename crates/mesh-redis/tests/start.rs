@@ -182,3 +182,16 @@ async fn a_server_that_is_no_redis_is_told() {
         assert!(refused.to_string().contains(&format!("127.0.0.1:{port}")), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn a_password_goes_nowhere_as_plain_text_unless_that_is_asked_for() {
+    // An address that is nobody's.
+    let url = "redis://:secret@192.0.2.1:6379";
+    let refused = refusal(url).await;
+    assert!(matches!(refused, ConnectError::BadOption(_)), "{refused}");
+    assert!(refused.to_string().contains("192.0.2.1:6379") && !refused.to_string().contains("secret"));
+    let sentinels = Redis::builder("redis://:secret@main").sentinel(["192.0.2.1:26379"], "main");
+    assert!(matches!(sentinels.build().await, Err(ConnectError::BadOption(_))));
+    let trusted = Redis::builder(url).trust_network().build().await.unwrap_err();
+    assert!(matches!(trusted, ConnectError::Unreachable { .. }), "{trusted}");
+}

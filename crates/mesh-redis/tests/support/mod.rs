@@ -1,5 +1,6 @@
 //! Real servers for tests: each on a free port of this machine, without persistence, gone when the test is.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
 mod cluster;
