@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh_proto::{CloseCode, ConnId, Form, RoomName};
+use mesh_proto::{CloseCode, ConnId, Form, Incarnation, RoomName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
@@ -19,8 +19,8 @@ use crate::hub::Outbox;
 use crate::instance::{Instance, connections_shard};
 use crate::lock::Lock;
 
-/// A departure that the backend did not take is tried again after this long.
-pub(crate) const LEAVE_AGAIN: Duration = Duration::from_secs(1);
+/// What the backend did not take is tried again after this long.
+pub(crate) const AGAIN: Duration = Duration::from_secs(1);
 
 /// A cheap handle to one live connection on this instance. Holding it does not keep the socket open.
 #[derive(Clone)]
@@ -56,8 +56,10 @@ pub(crate) struct Rooms {
 pub(crate) struct Membership {
     pub(crate) room: RoomName,
     pub(crate) inside: Follow<bool>,
-    /// It has been in.
+    /// It is in, and `on_join` was told.
     pub(crate) is_member: bool,
+    /// The life of the instance in which the answer to its departure was lost.
+    pub(crate) unsure: Option<Incarnation>,
     /// Its `on_join` hook, which `on_leave` waits for.
     pub(crate) greeting: Option<JoinHandle<()>>,
 }
@@ -198,17 +200,16 @@ impl Conn {
         let shard = connections_shard(id);
         while let Some((want, version)) = self.0.index.with(Follow::next) {
             let life = instance.life();
-            let out = want.is_none();
             let result = match want {
                 Some(metadata) => instance.call(life.link.enter(&shard, id, metadata, None)).await.map(drop),
                 None => instance.call(life.link.leave(&shard, id, None)).await.map(drop),
             };
             let failed = result.is_err();
             self.0.index.with(|index| index.done(version, result));
-            // A departure is told that it failed, and takes place all the same once the backend is back. What a life that
-            // is over has entered is taken out as an orphan.
-            if failed && out && instance.lives.is_now(&life) && !instance.stop.is_cancelled() {
-                tokio::time::sleep(LEAVE_AGAIN).await;
+            // Whoever wished is told that it failed; it takes place all the same once the backend is back. After a life
+            // that is over all is entered anew, and what it had entered is taken out as an orphan.
+            if failed && instance.lives.is_now(&life) && !instance.stop.is_cancelled() {
+                tokio::time::sleep(AGAIN).await;
                 self.0.index.with(|index| drop(index.again()));
             }
         }

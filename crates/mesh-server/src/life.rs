@@ -34,6 +34,8 @@ pub(crate) struct Lives {
     entropy: Arc<Entropy>,
     inbox_bytes_max: usize,
     now: Lock<Arc<Life>>,
+    /// Publications were missed, and with them perhaps the word that members were taken out.
+    missed: AtomicBool,
     /// Something speaks against the present life: its lease is looked after at once.
     doubt: Notify,
 }
@@ -47,7 +49,17 @@ impl Lives {
     ) -> Result<(Arc<Self>, Arrivals), BackendError> {
         let (life, arrivals) = Life::begin(&*backend, &entropy, inbox_bytes_max, stop).await?;
         let now = Lock::new(Arc::new(life));
-        Ok((Arc::new(Self { backend, entropy, inbox_bytes_max, now, doubt: Notify::new() }), arrivals))
+        Ok((
+            Arc::new(Self {
+                backend,
+                entropy,
+                inbox_bytes_max,
+                now,
+                missed: AtomicBool::new(false),
+                doubt: Notify::new(),
+            }),
+            arrivals,
+        ))
     }
 
     pub(crate) fn now(&self) -> Arc<Life> {
@@ -68,6 +80,16 @@ impl Lives {
 
     pub(crate) fn doubt(&self) {
         self.doubt.notify_one();
+    }
+
+    /// Publications were missed.
+    pub(crate) fn missed(&self) {
+        self.missed.store(true, Ordering::Release);
+        self.doubt();
+    }
+
+    pub(crate) fn take_missed(&self) -> bool {
+        self.missed.swap(false, Ordering::AcqRel)
     }
 
     /// The backend said that the present life is over.

@@ -40,6 +40,10 @@ pub(crate) async fn keep(mesh: Weak<Inner>) {
         if Instant::now() >= beat_at {
             let held = beat(&mesh).await;
             beat_at = Instant::now() + if held { BEAT } else { BEAT_AGAIN };
+            if held && mesh.0.instance.lives.take_missed() && revival::compare(&mesh).await.is_err() {
+                mesh.0.instance.lives.missed();
+                beat_at = Instant::now() + BEAT_AGAIN;
+            }
         }
         if Instant::now() >= orphans_at {
             orphans::bury(&mesh).await;
@@ -99,8 +103,7 @@ pub(crate) fn hand_out_arrivals(mesh: &Mesh, life: &Life, arrivals: Arrivals) {
         let Some(inner) = inner.upgrade() else { return };
         Counters::add(&inner.instance.counters.continuity_lost);
         inner.reports.fault(&Fault::ContinuityLost);
-        // What made us deaf may have forgotten us as well.
-        inner.instance.lives.doubt();
+        inner.instance.lives.missed();
     };
     tokio::spawn(async move { over.run_until_cancelled(hand_out(hub, arrivals, on_control, on_lost)).await });
 }

@@ -7,7 +7,7 @@ use mesh_proto::{ConnId, RoomName};
 
 use super::{key, too_many_rooms};
 use crate::command::Command;
-use crate::conn::{Conn, LEAVE_AGAIN, Membership, Rooms};
+use crate::conn::{AGAIN, Conn, Membership, Rooms};
 use crate::error::{MeshError, Result};
 use crate::fault::Fault;
 use crate::follow::{Follow, Wish};
@@ -128,7 +128,7 @@ async fn follow(mesh: &Mesh, conn: &Conn, room: &RoomName) {
         conn.0.rooms.with(|rooms| {
             let Some(entry) = rooms.find(room) else { return };
             entry.inside.done(version, result);
-            entry.is_member |= inside && !failed;
+            entry.unsure = (failed && !inside).then_some(life.me).or(entry.unsure);
             // Whether the backend has it is not known: make sure that it has not. One that was in stays in, and is
             // entered again by whoever noticed that it has to be.
             if failed && inside && *entry.inside.wanted() && !entry.is_member {
@@ -137,8 +137,8 @@ async fn follow(mesh: &Mesh, conn: &Conn, room: &RoomName) {
         });
         // A departure is told that it failed, and takes place all the same once the backend is back. What a life that is
         // over has entered is taken out as an orphan.
-        if failed && !inside && instance.lives.is_now(&life) && !instance.stop.is_cancelled() {
-            tokio::time::sleep(LEAVE_AGAIN).await;
+        if failed && !inside && instance.is_alive(&life) {
+            tokio::time::sleep(AGAIN).await;
             conn.0.rooms.with(|rooms| rooms.find(room).map(|entry| drop(entry.inside.again())));
         }
     }
@@ -149,28 +149,24 @@ async fn go_in(mesh: &Mesh, life: &Life, conn: &Conn, room: &RoomName) -> Result
     // Listen, then enter: what is broadcast once it is a member reaches it.
     instance.hub.listen(&key, &conn.0.outbox).await?;
     let entered = instance.call(life.link.enter(&key, conn.id(), None, None)).await;
-    let entered = match entered {
-        Ok(entered) => entered,
-        Err(error) => {
-            if !conn.0.rooms.with(|rooms| rooms.find(room).is_some_and(|entry| entry.is_member)) {
-                instance.hub.unlisten(&key, conn.id());
-            }
-            return Err(error);
-        }
-    };
-    if !entered.new {
-        return Ok(());
+    let was_member = conn.0.rooms.with(|rooms| rooms.find(room).is_some_and(|entry| entry.is_member));
+    if entered.is_err() && !was_member {
+        instance.hub.unlisten(&key, conn.id());
     }
+    // New to others, or to us: the answer to an earlier try may have been lost.
+    let is_new = entered?.new || !was_member;
     let hook = mesh.0.rooms.find(room.as_str()).and_then(|policy| policy.on_join.clone());
-    if let Some(hook) = hook {
+    let greeting = hook.filter(|_| is_new).map(|hook| {
         let (cmd, timeout) = (hook_command(mesh, conn, room), instance.limits.guard_timeout);
-        let greeting = instance.tasks.spawn(async move { tell("on_join", &hook, cmd, timeout).await });
-        conn.0.rooms.with(|rooms| {
-            if let Some(entry) = rooms.find(room) {
-                entry.greeting = Some(greeting);
-            }
-        });
-    }
+        instance.tasks.spawn(async move { tell("on_join", &hook, cmd, timeout).await })
+    });
+    conn.0.rooms.with(|rooms| {
+        if let Some(entry) = rooms.find(room) {
+            entry.is_member = true;
+            entry.unsure = None;
+            entry.greeting = greeting.or(entry.greeting.take());
+        }
+    });
     Ok(())
 }
 
@@ -178,8 +174,14 @@ async fn go_out(mesh: &Mesh, life: &Life, conn: &Conn, room: &RoomName) -> Resul
     let (instance, key) = (&mesh.0.instance, key(room));
     instance.hub.unlisten(&key, conn.id());
     let left = instance.call(life.link.leave(&key, conn.id(), None)).await?;
-    let greeting = conn.0.rooms.with(|rooms| rooms.find(room).and_then(|entry| entry.greeting.take()));
-    if left.was_in {
+    let (was_member, unsure, greeting) = conn.0.rooms.with(|rooms| {
+        rooms.find(room).map_or((false, None, None), |entry| {
+            let greeting = entry.greeting.take();
+            (std::mem::take(&mut entry.is_member), entry.unsure.take(), greeting)
+        })
+    });
+    // Whoever takes an entry out tells it. After a lost answer that was most likely this one; in another life, others.
+    if was_member && (left.was_in || unsure == Some(life.me)) {
         let (mesh, conn, room) = (mesh.clone(), conn.clone(), room.clone());
         instance.tasks.clone().spawn(async move {
             if let Some(greeting) = greeting {
@@ -224,7 +226,13 @@ impl Rooms {
         }
         let mut inside = Follow::new(false);
         let wish = inside.wish(true);
-        self.entries.push(Membership { room: room.clone(), inside, is_member: false, greeting: None });
+        self.entries.push(Membership {
+            room: room.clone(),
+            inside,
+            is_member: false,
+            unsure: None,
+            greeting: None,
+        });
         Ok(Some(wish))
     }
 

@@ -112,12 +112,6 @@ pub enum StoreFault {
     ReadOnly,
 }
 
-impl StoreFault {
-    pub(super) fn loses_data(self) -> bool {
-        matches!(self, Self::DownEmpty | Self::Emptied | Self::FailOver(_) | Self::Evict)
-    }
-}
-
 /// Which faults a world has.
 #[derive(Clone, Copy, Debug)]
 enum Weather {

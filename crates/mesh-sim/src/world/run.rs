@@ -88,8 +88,6 @@ pub(super) struct World {
     pub(super) killed: bool,
     /// Whether calls or publications were lost or late.
     pub(super) faulted: bool,
-    /// Whether the store lost anything, which nobody tells hooks of.
-    pub(super) emptied: bool,
     told: u64,
 }
 
@@ -107,18 +105,8 @@ async fn live(plan: &Plan, bug: Option<Bug>) -> Outcome {
     let stage = stage.expect("a world whose store is there at first");
     let callers = (0..plan.scale.clients).map(|_| None).collect();
     let (past, rooms) = (Vec::new(), plan.scale.rooms);
-    let mut world = World {
-        stage,
-        callers,
-        past,
-        hooks,
-        trace,
-        rooms,
-        killed: false,
-        faulted: false,
-        emptied: false,
-        told: 0,
-    };
+    let mut world =
+        World { stage, callers, past, hooks, trace, rooms, killed: false, faulted: false, told: 0 };
     // What is to end, and when; by a number, as two may end at once.
     let mut ends: BTreeMap<(Instant, usize), Act> = BTreeMap::new();
     for (number, step) in plan.steps.iter().enumerate() {
@@ -226,7 +214,6 @@ impl World {
             Act::Kill(_) | Act::Start(_) => {}
             Act::CutOff(..) | Act::BlackHole(..) | Act::Flaky(..) | Act::Store(..) => {
                 self.faulted = true;
-                self.emptied |= matches!(act, Act::Store(fault, _) if fault.loses_data());
                 self.stage.begin(act);
             }
         }
