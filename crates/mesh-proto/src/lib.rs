@@ -9,6 +9,7 @@ mod frame;
 mod id;
 pub mod limits;
 mod name;
+pub mod patch;
 mod position;
 mod scan;
 
@@ -21,7 +22,7 @@ pub use code::{Class, Code};
 pub use frame::{Form, Malformed, Request, encode_push, error_parts, json_string, parse, reply_parts};
 pub use id::{BadId, ConnId, Entropy, Incarnation};
 
-pub use limits::Limits;
+pub use limits::{Limits, PatchLimits};
 pub use name::{CommandName, NameError, RoomName};
 pub use position::{Epoch, Position, Tag};
 pub use scan::{Excess, scan};

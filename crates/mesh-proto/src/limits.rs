@@ -106,3 +106,38 @@ impl Default for Limits {
         }
     }
 }
+
+/// The bounds of JSON patches. What [`diff`](crate::patch::diff) makes, [`apply`](crate::patch::apply) takes under the
+/// same bounds.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PatchLimits {
+    /// Operations of one patch (1,000). Over it: an application's is refused, and ours says a larger part at once.
+    pub ops_max: usize,
+    /// Bytes of one path as written (4 KiB). Over it: as with [`ops_max`](Self::ops_max).
+    pub path_bytes_max: usize,
+    /// Names in one path, and brackets around the innermost value that an operation puts in place (64), so that what a
+    /// patch makes can be read again. Over it: as with [`ops_max`](Self::ops_max).
+    pub depth_max: usize,
+    /// JSON bytes that the `copy` operations of one patch add (256 KiB): each can double a document. Over it: refused.
+    pub copy_bytes_max: usize,
+    /// Cells of the search for what two lists have in common (1,048,576), of 4 bytes each while it runs. Over it: their
+    /// items are compared in order.
+    pub cells_max: usize,
+    /// Values looked at, and 16 bytes of text, or 4 items moved within a list, count as one (4,194,304). Over it: an
+    /// application's patch is refused, and instead of ours the value is sent in full.
+    pub steps_max: usize,
+}
+
+impl Default for PatchLimits {
+    fn default() -> Self {
+        Self {
+            ops_max: 1000,
+            path_bytes_max: 4 * 1024,
+            depth_max: 64,
+            copy_bytes_max: 256 * 1024,
+            cells_max: 1024 * 1024,
+            steps_max: 4 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Which item of the new list is which item of the old one.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
+
+use serde_json::Value;
+
+use super::common::common;
+use super::equal::same;
+use super::steps::{Spent, Steps};
+
+/// How the new list comes from the old one.
+#[derive(Debug, Default)]
+pub(super) struct Alignment {
+    /// The places in the old list whose items are gone, in order.
+    pub(super) removed: Vec<usize>,
+    /// What is to be done for the new list, by place and in order. What is not named stays as it is.
+    pub(super) changes: Vec<(usize, Origin)>,
+}
+
+/// Where an item of the new list comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// From nowhere.
+    Added,
+    /// From the item at this place of the old list, which was another value.
+    Changed(usize),
+}
+
+/// Align two lists: what both begin and end with stays, then as many items as possible in the window between. What is
+/// left between two items that stay is paired, in order, as the same items with other values.
+pub(super) fn align(
+    old: &[Value],
+    new: &[Value],
+    cells_max: usize,
+    steps: &mut Steps,
+) -> Result<Alignment, Spent> {
+    let head = alike(old.iter().zip(new), steps)?;
+    let tail = alike(old[head..].iter().rev().zip(new[head..].iter().rev()), steps)?;
+    let window = Window {
+        old: &old[head..old.len() - tail],
+        new: &new[head..new.len() - tail],
+        head,
+        found: Alignment::default(),
+    };
+    window.align(cells_max, steps)
+}
+
+fn alike<'a>(pairs: impl Iterator<Item = (&'a Value, &'a Value)>, steps: &mut Steps) -> Result<usize, Spent> {
+    let mut count = 0;
+    for (a, b) in pairs {
+        if !same(a, b, steps)? {
+            break;
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+struct Window<'a> {
+    old: &'a [Value],
+    new: &'a [Value],
+    /// How many items come before the window, in both lists.
+    head: usize,
+    found: Alignment,
+}
+
+impl Window<'_> {
+    fn align(mut self, cells_max: usize, steps: &mut Steps) -> Result<Alignment, Spent> {
+        let kept = if self.old.len().min(self.new.len()) < 2 && self.old.len() == self.new.len() {
+            Vec::new() // One item, which is not the same in both, or none.
+        } else {
+            self.kept(cells_max, steps)?
+        };
+        let (mut x, mut y) = (0, 0);
+        for (kept_x, kept_y) in kept.into_iter().chain([(self.old.len(), self.new.len())]) {
+            self.gap(x..kept_x, y..kept_y, steps)?;
+            (x, y) = (kept_x + 1, kept_y + 1);
+        }
+        Ok(self.found)
+    }
+
+    /// The pairs of places in the window that hold the same and stay. None where finding them takes too much.
+    fn kept(&self, cells_max: usize, steps: &mut Steps) -> Result<Vec<(usize, usize)>, Spent> {
+        // Equal values get equal numbers. The hasher has no seed, so that a run is a function of its input.
+        let mut numbers: HashMap<&Value, (u32, bool), BuildHasherDefault<DefaultHasher>> = HashMap::default();
+        let mut old_numbers = Vec::with_capacity(self.old.len());
+        for (number, value) in (0..).zip(self.old) {
+            steps.take_whole(value)?;
+            old_numbers.push(numbers.entry(value).or_insert((number, false)).0);
+        }
+        // What is in one list alone cannot stay, and is not searched: where all items changed, nothing is.
+        let (mut new_places, mut new_numbers) = (Vec::new(), Vec::new());
+        for (place, value) in self.new.iter().enumerate() {
+            steps.take_whole(value)?;
+            if let Some((number, is_in_both)) = numbers.get_mut(value) {
+                *is_in_both = true;
+                new_places.push(place);
+                new_numbers.push(*number);
+            }
+        }
+        let old_places: Vec<usize> =
+            (0..self.old.len()).filter(|place| numbers[&self.old[*place]].1).collect();
+        let old_numbers: Vec<u32> = old_places.iter().map(|place| old_numbers[*place]).collect();
+        let pairs = common(&old_numbers, &new_numbers, cells_max).unwrap_or_default();
+        Ok(pairs.into_iter().map(|(x, y)| (old_places[x], new_places[y])).collect())
+    }
+
+    /// Between two items that stay: pairs, and then what is gone or added.
+    fn gap(
+        &mut self,
+        old: std::ops::Range<usize>,
+        new: std::ops::Range<usize>,
+        steps: &mut Steps,
+    ) -> Result<(), Spent> {
+        let pairs = old.len().min(new.len());
+        // With more on one side, the pairs begin together or end together, whichever has more in common.
+        let (old_skip, new_skip) = (old.len() - pairs, new.len() - pairs);
+        let (mut begin, mut end) = (0, 0);
+        if old_skip + new_skip > 0 {
+            for at in 0..pairs {
+                let (x, y) = (old.start + at, new.start + at);
+                begin += likeness(&self.old[x], &self.new[y], steps)?;
+                end += likeness(&self.old[x + old_skip], &self.new[y + new_skip], steps)?;
+            }
+        }
+        let (old_from, new_from) =
+            if end > begin { (old.start + old_skip, new.start + new_skip) } else { (old.start, new.start) };
+        let paired = old_from..old_from + pairs;
+        self.found.removed.extend(old.filter(|x| !paired.contains(x)).map(|x| x + self.head));
+        for y in new {
+            let origin = match y.checked_sub(new_from).filter(|at| *at < pairs) {
+                Some(at) => Origin::Changed(self.head + old_from + at),
+                None => Origin::Added,
+            };
+            self.found.changes.push((self.head + y, origin));
+        }
+        Ok(())
+    }
+}
+
+/// How much two values look like one that changed: the members they share that are no objects or lists.
+fn likeness(old: &Value, new: &Value, steps: &mut Steps) -> Result<usize, Spent> {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else { return Ok(0) };
+    let mut shared = 0;
+    for (name, value) in old {
+        steps.take(1)?;
+        if !value.is_object() && !value.is_array() && new.get(name) == Some(value) {
+            shared += 1;
+        }
+    }
+    Ok(shared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(old: Value, new: Value, removed: &[usize], changes: &[(usize, Origin)]) {
+        let (Value::Array(a), Value::Array(b)) = (&old, &new) else { panic!("lists") };
+        let found = align(a, b, 1000, &mut Steps::new(1000)).expect("enough");
+        assert_eq!((&*found.removed, &*found.changes), (removed, changes), "{old} {new}");
+    }
+
+    #[test]
+    fn what_both_have_stays() {
+        use Origin::{Added, Changed};
+        check(json!([]), json!([]), &[], &[]);
+        check(json!([1, 2]), json!([1, 2]), &[], &[]);
+        check(json!([1, 2, 3]), json!([2, 3]), &[0], &[]);
+        check(json!([1, 2]), json!([1, 2, 3]), &[], &[(2, Added)]);
+        check(json!([1, 2, 3, 4]), json!([2, 3, 5]), &[0], &[(2, Changed(3))]);
+        check(json!([1, 2, 3]), json!([1, 9, 3]), &[], &[(1, Changed(1))]);
+        check(json!([1, 1, 1]), json!([1, 1]), &[2], &[]);
+        check(json!([]), json!([1, 2]), &[], &[(0, Added), (1, Added)]);
+        check(json!([1, 2]), json!([]), &[0, 1], &[]);
+    }
+
+    #[test]
+    fn an_item_is_paired_with_the_one_it_looks_like() {
+        use Origin::{Added, Changed};
+        let (old, changed) = (json!({ "id": 1, "x": 1 }), json!({ "id": 1, "x": 2 }));
+        let other = json!({ "id": 7, "x": 7 });
+        check(json!([old]), json!([other, changed]), &[], &[(0, Added), (1, Changed(0))]);
+        check(json!([old]), json!([changed, other]), &[], &[(0, Changed(0)), (1, Added)]);
+        check(json!([other, old]), json!([changed]), &[0], &[(0, Changed(1))]);
+        check(json!([old, other]), json!([changed]), &[1], &[(0, Changed(0))]);
+    }
+
+    #[test]
+    fn lists_that_differ_too_much_are_paired_in_order() {
+        let old: Vec<Value> = (0..100).map(Value::from).collect();
+        let new: Vec<Value> = (0..100).rev().map(Value::from).collect();
+        let found = align(&old, &new, 100, &mut Steps::new(10_000)).expect("enough");
+        assert!(found.removed.is_empty());
+        let in_order: Vec<_> = (0..100).map(|at| (at, Origin::Changed(at))).collect();
+        assert_eq!(found.changes, in_order);
+    }
+}
