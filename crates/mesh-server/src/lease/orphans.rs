@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use mesh_backend::{Kind, Orphan};
+use mesh_backend::{BackendError, Kind, Orphan};
 use mesh_proto::{ConnId, RoomName};
 use tokio::time::timeout;
 
@@ -25,8 +25,13 @@ pub(super) async fn bury(mesh: &Mesh) {
         let instance = &mesh.0.instance;
         let life = instance.life();
         let looking = timeout(instance.limits.backend_timeout, life.link.orphans(LOOK_MAX));
-        // That the backend fails is noticed by the beat.
-        let Ok(Ok(orphans)) = looking.await else { return };
+        let orphans = match looking.await {
+            Ok(Ok(orphans)) => orphans,
+            // We are the dead one, which nobody may have noticed yet where nothing goes on.
+            Ok(Err(BackendError::Fenced)) => return instance.lives.doubt(),
+            // That the backend fails is noticed by the beat.
+            _ => return,
+        };
         if orphans.is_empty() {
             return;
         }
