@@ -136,7 +136,10 @@ impl Check {
     fn not_done(&self, error: &RedisError) -> ConnectError {
         let (prefix, text) = (self.keys.prefix().to_owned(), error.to_string());
         let reason = error.detail().map_or(text.clone(), str::to_owned);
-        if ["NOPERM", "permission", "can't run this command"].iter().any(|word| text.contains(word)) {
+        if ["NOPERM", "permission", "can't run this command", "can't access"]
+            .iter()
+            .any(|word| text.contains(word))
+        {
             ConnectError::TooFewRights { reason, prefix }
         } else if text.contains("WRONGTYPE") {
             ConnectError::ForeignKeys { prefix, reason }

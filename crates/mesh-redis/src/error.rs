@@ -82,27 +82,30 @@ pub(crate) fn unavailable(why: impl Into<String>) -> BackendError {
     BackendError::Unavailable(why.into())
 }
 
-/// What Redis, or the way to it, says.
+/// What Redis, or the way to it, says. Redis 6.2 hides what a script met inside of a longer text.
 pub(crate) fn said(error: &RedisError) -> String {
+    let text = error.to_string();
+    let is = |word: &str| error.code() == Some(word) || text.contains(word);
     let detail = error.detail().unwrap_or_default();
-    match error.code() {
-        Some("WRONGTYPE") => {
-            format!("a key of Mesh has another type; does another application write there? ({detail})")
-        }
-        Some("OOM") => "Redis is out of memory and refuses to store more".to_owned(),
-        Some("READONLY") => "Redis became a replica".to_owned(),
-        Some("NOPERM") => format!("the user's ACL does not allow it: {detail}"),
-        Some(code) if detail.contains("WRONGTYPE") => {
-            format!("a key of Mesh has another type; does another application write there? ({code} {detail})")
-        }
-        Some(code) => format!("{code} {detail}").trim().to_owned(),
-        None => error.to_string(),
+    if is("WRONGTYPE") {
+        format!("a key of Mesh has another type; does another application write there? ({detail})")
+    } else if is("OOM") {
+        "Redis is out of memory and refuses to store more".to_owned()
+    } else if is("READONLY") {
+        "Redis became a replica".to_owned()
+    } else if is("NOPERM") {
+        format!("the user's ACL does not allow it: {detail}")
+    } else if let Some(code) = error.code() {
+        format!("{code} {detail}").trim().to_owned()
+    } else {
+        text
     }
 }
 
 /// Whether a connection that says so should be made anew.
 pub(crate) fn is_doubtful(error: &RedisError) -> bool {
-    error.is_unrecoverable_error() || matches!(error.code(), Some("READONLY" | "MASTERDOWN"))
+    let text = error.to_string();
+    error.is_unrecoverable_error() || ["READONLY", "MASTERDOWN"].iter().any(|word| text.contains(word))
 }
 
 /// Whether it is the user or the password.

@@ -1,5 +1,7 @@
 //! A master that sentinels know: found through them, and found again when another one takes its place.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod support;
 
 use std::time::Duration;

@@ -57,7 +57,8 @@ async fn a_wrong_password_is_told_and_a_right_one_works() {
 }
 
 /// What the handbook says a user needs.
-const RIGHTS: &[&str] = &["ACL", "SETUSER", "mesh", "on", ">secret", "~mesh:1:*", "&mesh:1:*"];
+const RIGHTS: &[&str] =
+    &["ACL", "SETUSER", "mesh", "on", "resetchannels", ">secret", "~mesh:1:*", "&mesh:1:*"];
 
 #[tokio::test]
 async fn a_user_with_the_rights_that_are_asked_for_works() {

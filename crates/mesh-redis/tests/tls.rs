@@ -1,5 +1,7 @@
 //! Redis behind TLS, with a root of one's own.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod support;
 
 use std::path::Path;

@@ -85,6 +85,7 @@ async fn session(shared: &Arc<Shared>, node: &Node, name: &str, shards: &[Shard]
         () = over.notified() => "it was closed, or lost a subscription".to_owned(),
         why = deafness(shared, name) => why,
         why = probing(shared, node, &probe) => why,
+        () = tidying(shared, name, connection) => "it does not answer".to_owned(),
     };
     Ended::Later(why)
 }
@@ -146,6 +147,25 @@ async fn probing(shared: &Shared, node: &Node, probe: &str) -> String {
     }
 }
 
+/// Gives up what arrives and nobody wishes for: what was subscribed to by a call that nobody waited for.
+async fn tidying(shared: &Shared, name: &str, mut connection: MultiplexedConnection) {
+    loop {
+        sleep(PROBE_EVERY).await;
+        let strays = shared.with(|state| state.take_strays(name));
+        if strays.is_empty() {
+            continue;
+        }
+        let mut pipeline = redis::pipe();
+        for channel in &strays {
+            pipeline.cmd(shared.commands.verbs.unsubscribe).arg(channel);
+        }
+        let given_up = connection.send_packed_commands(&pipeline, 0, strays.len());
+        if !matches!(timeout(BATCH_WAIT, given_up).await, Ok(Ok(_))) {
+            return;
+        }
+    }
+}
+
 /// A publication that only we hear, with a number to know it by.
 pub(super) fn probe_command(shared: &Shared, probe: &str, number: u64) -> Cmd {
     let mut command = redis::cmd(shared.commands.verbs.publish);
@@ -178,7 +198,9 @@ impl Listener {
                     shared.with(|state| state.heard(&self.name, self.session, &payload));
                     shared.echoed.send_modify(|echoed| *echoed += 1);
                 } else {
-                    shared.with(|state| state.arrive(self.session, &channel, payload.into(), &shared.inbox));
+                    shared.with(|state| {
+                        state.arrive(&self.name, self.session, &channel, payload.into(), &shared.inbox)
+                    });
                 }
             }
             (PushKind::Subscribe | PushKind::SSubscribe, Some(channel), _) => {

@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mesh_backend::{Inbox, Key, Result};
 use mesh_proto::{Entropy, Incarnation};
+use redis::Value;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, Value};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -91,39 +91,37 @@ impl Ears {
         let channel = commands.keys.channel(topic);
         let owner = commands.map.borrow().owner(shard).map(|node| node.name());
         let connection = shared.with(|state| state.wish(&channel, topic, shard, owner.as_deref()))?;
-        let Some(connection) = connection else { return Ok(()) };
-        // Without an answer it stays wished for, so the next connection has it.
-        let asked = self.ask(connection, commands.verbs.subscribe, &channel).await?;
-        asked.map_err(|error| {
-            shared.with(|state| state.forget(&channel));
-            unavailable(said(&error))
-        })
+        let Some((connection, is_new)) = connection else { return Ok(()) };
+        let wish = OnDrop(|| {
+            shared.with(|state| {
+                if is_new {
+                    state.forget(&channel)
+                }
+            })
+        });
+        self.ask(connection, commands.verbs.subscribe, &channel).await?;
+        std::mem::forget(wish);
+        Ok(())
     }
 
     /// From here on they are not. What was published before still is.
     pub(crate) async fn unsubscribe(&self, topic: &Key) -> Result<()> {
-        let commands = &self.shared.commands;
+        let (shared, commands) = (&self.shared, &self.shared.commands);
         let channel = commands.keys.channel(topic);
-        let Some(connection) = self.shared.with(|state| state.leave(&channel)) else { return Ok(()) };
-        self.ask(connection, commands.verbs.unsubscribe, &channel)
-            .await?
-            .map_err(|error| unavailable(said(&error)))
+        let Some(connection) = shared.with(|state| state.leave(&channel)) else { return Ok(()) };
+        let _over = OnDrop(|| shared.with(|state| state.forget_unwished(&channel)));
+        self.ask(connection, commands.verbs.unsubscribe, &channel).await
     }
 
-    /// Fails if there is no answer; else it may be an error of the server.
-    async fn ask(
-        &self,
-        mut connection: MultiplexedConnection,
-        verb: &str,
-        channel: &str,
-    ) -> Result<Result<(), RedisError>> {
+    /// Fails unless Redis confirms.
+    async fn ask(&self, mut connection: MultiplexedConnection, verb: &str, channel: &str) -> Result<()> {
         let deadline = self.shared.commands.deadline;
         let mut command = redis::cmd(verb);
         command.arg(channel);
         match timeout(deadline, connection.send_packed_command(&command)).await {
             Err(_) => Err(unavailable(format!("Redis did not confirm {verb} within {deadline:?}"))),
-            Ok(Ok(Value::ServerError(error))) => Ok(Err(error.into())),
-            Ok(Ok(_)) => Ok(Ok(())),
+            Ok(Ok(Value::ServerError(error))) => Err(unavailable(said(&error.into()))),
+            Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(unavailable(said(&error))),
         }
     }
@@ -165,5 +163,14 @@ impl Ears {
 impl Shared {
     fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Does something when it is dropped, so also when whoever waits gives up.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }

@@ -1,6 +1,6 @@
 //! Which topics are wished for, which are open, and through which connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use crate::message;
 
 /// What was published by a link must come back to it within this time, else it says that it is in trouble.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
+
+/// Channels to be given up at once. What is beyond comes again.
+const STRAYS_MAX: usize = 500;
 
 /// Everything about topics that changes.
 #[derive(Default)]
@@ -51,6 +54,8 @@ struct Feed {
     heard: Instant,
     /// The highest number among them.
     echo: u64,
+    /// Channels that something arrived on and that nobody wishes for, at most [`STRAYS_MAX`].
+    strays: BTreeSet<String>,
 }
 
 /// What a push means for the connection it came on.
@@ -83,34 +88,47 @@ impl State {
         self.feeds.iter().find_map(trouble)
     }
 
-    /// Wish for a topic. Gives the connection to ask on, if it has to be asked for.
+    /// Wish for a topic. Gives the connection to ask on, if it has to be asked for, and whether nobody wished before.
     pub(super) fn wish(
         &mut self,
         channel: &str,
         key: &Key,
         shard: Shard,
         owner: Option<&str>,
-    ) -> Result<Option<MultiplexedConnection>> {
+    ) -> Result<Option<(MultiplexedConnection, bool)>> {
         if self.closed {
             return Err(unavailable("the link is closed"));
         }
-        let new = || Topic { key: key.clone(), shard, wished: true, open: false, session: 0 };
-        let topic = self.topics.entry(channel.to_owned()).or_insert_with(new);
-        // If it is being given up, that comes first and is asked for again behind it.
-        let is_new = !std::mem::replace(&mut topic.wished, true);
         let owner = owner.ok_or_else(|| unavailable(format!("no Redis serves shard {shard} now")))?;
         let feed =
             self.feeds.get(owner).ok_or_else(|| unavailable(format!("not subscribed at {owner} yet")))?;
-        match &feed.connection {
-            None => Err(unavailable(format!("not subscribed at {owner}: {}", feed.why))),
-            Some(_) if topic.open && !is_new => Ok(None),
-            Some(connection) => Ok(Some(connection.clone())),
+        let Some(connection) = &feed.connection else {
+            return Err(unavailable(format!("not subscribed at {owner}: {}", feed.why)));
+        };
+        let new = || Topic { key: key.clone(), shard, wished: false, open: false, session: 0 };
+        let topic = self.topics.entry(channel.to_owned()).or_insert_with(new);
+        let is_new = !std::mem::replace(&mut topic.wished, true);
+        // One that is being given up is asked for again behind that.
+        Ok((is_new || !topic.open).then(|| (connection.clone(), is_new)))
+    }
+
+    /// It could not be subscribed to, or be given up. If Redis has it nevertheless, what arrives is a stray.
+    pub(super) fn forget(&mut self, channel: &str) {
+        self.topics.remove(channel);
+    }
+
+    /// The same, unless it is wished for.
+    pub(super) fn forget_unwished(&mut self, channel: &str) {
+        if self.topics.get(channel).is_some_and(|topic| !topic.wished) {
+            self.topics.remove(channel);
         }
     }
 
-    /// It was refused.
-    pub(super) fn forget(&mut self, channel: &str) {
-        self.topics.remove(channel);
+    /// Channels that something arrived on and that nobody wishes for.
+    pub(super) fn take_strays(&mut self, name: &str) -> Vec<String> {
+        let strays =
+            self.feeds.get_mut(name).map(|feed| std::mem::take(&mut feed.strays)).unwrap_or_default();
+        strays.into_iter().filter(|channel| !self.topics.contains_key(channel)).collect()
     }
 
     /// Wish for a topic no more. What was published before still arrives: it shuts when Redis confirms. Gives the
@@ -129,7 +147,15 @@ impl State {
     /// A node to listen to.
     pub(super) fn add_feed(&mut self, name: &str, shards: Vec<Shard>) {
         let why = "not connected yet".to_owned();
-        let feed = Feed { shards, session: 0, connection: None, why, heard: Instant::now(), echo: 0 };
+        let feed = Feed {
+            shards,
+            session: 0,
+            connection: None,
+            why,
+            heard: Instant::now(),
+            echo: 0,
+            strays: BTreeSet::new(),
+        };
         self.feeds.insert(name.to_owned(), feed);
     }
 
@@ -231,10 +257,17 @@ impl State {
     }
 
     /// Something arrived on a channel.
-    pub(super) fn arrive(&mut self, session: u64, channel: &str, payload: Bytes, inbox: &Inbox) {
-        let Some(topic) = self.topics.get(channel).filter(|topic| topic.open && topic.session == session)
-        else {
-            return;
+    pub(super) fn arrive(&mut self, name: &str, session: u64, channel: &str, payload: Bytes, inbox: &Inbox) {
+        let topic = match self.topics.get(channel) {
+            Some(topic) if topic.open && topic.session == session => topic,
+            Some(_) => return,
+            None => {
+                let feed = self.feeds.get_mut(name).filter(|feed| feed.session == session);
+                if let Some(feed) = feed.filter(|feed| feed.strays.len() < STRAYS_MAX) {
+                    feed.strays.insert(channel.to_owned());
+                }
+                return;
+            }
         };
         match message::decode(topic.key.clone(), payload) {
             Ok(arrival) => inbox.push(arrival),
