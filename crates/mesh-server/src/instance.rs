@@ -121,7 +121,7 @@ impl Instance {
     pub(crate) async fn call<T>(&self, call: impl Future<Output = mesh_backend::Result<T>>) -> Result<T> {
         match tokio::time::timeout(self.limits.backend_timeout, call).await {
             Ok(Err(BackendError::Fenced)) => {
-                self.lives.fenced();
+                self.lives.doubt();
                 Err(BackendError::Fenced.into())
             }
             Ok(done) => Ok(done?),
@@ -142,9 +142,9 @@ impl Instance {
         self.asked.ask(ask, self.limits.backend_timeout, publish).await
     }
 
-    /// Whether a life goes on, as far as is known here.
+    /// Whether no other life took the place of this one, as far as is known here.
     pub(crate) fn is_alive(&self, life: &Arc<Life>) -> bool {
-        self.lives.is_now(life) && !life.is_fenced() && !self.stop.is_cancelled()
+        self.lives.is_now(life) && !self.stop.is_cancelled()
     }
 
     /// The present life, to do something with what is shared.

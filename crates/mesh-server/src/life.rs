@@ -22,8 +22,6 @@ pub(crate) struct Life {
     pub(crate) me: Incarnation,
     pub(crate) link: Arc<dyn Link>,
     pub(crate) cells: CellQueue,
-    /// The backend said that this life is over.
-    fenced: AtomicBool,
     /// Cancelled when another life took its place: what still arrives for this one arrives for that one too.
     pub(crate) over: CancellationToken,
 }
@@ -92,12 +90,6 @@ impl Lives {
         self.missed.swap(false, Ordering::AcqRel)
     }
 
-    /// The backend said that the present life is over.
-    pub(crate) fn fenced(&self) {
-        self.now.with(|now| now.fenced.store(true, Ordering::Release));
-        self.doubt();
-    }
-
     pub(crate) async fn doubted(&self) {
         self.doubt.notified().await;
     }
@@ -115,10 +107,6 @@ impl Life {
         let link = backend.attach(me, LEASE, hand_in).await?;
         let cells = CellQueue::new(link.clone());
         let over = stop.child_token();
-        Ok((Self { me, link, cells, fenced: AtomicBool::new(false), over }, arrivals))
-    }
-
-    pub(crate) fn is_fenced(&self) -> bool {
-        self.fenced.load(Ordering::Acquire)
+        Ok((Self { me, link, cells, over }, arrivals))
     }
 }

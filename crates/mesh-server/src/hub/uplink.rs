@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mesh_backend::{BackendError, Key};
-use mesh_proto::ConnId;
+use mesh_proto::{ConnId, Incarnation};
 use tokio::sync::oneshot;
 
 use super::{Hub, Outbox, Topic, TopicState};
@@ -31,7 +31,8 @@ enum Stage {
     Down,
     /// One operation is under way.
     Busy,
-    Up,
+    /// Subscribed in this life of the instance.
+    Up(Incarnation),
 }
 
 enum Way {
@@ -40,13 +41,20 @@ enum Way {
     Again,
 }
 
+impl Stage {
+    fn is_up(self) -> bool {
+        matches!(self, Self::Up(_))
+    }
+}
+
 impl Hub {
     /// From here on what is published on a topic reaches this connection. When it returns `Ok`, the instance is
     /// subscribed; after an error the connection does not listen.
     pub(crate) async fn listen(self: &Arc<Self>, key: &Key, outbox: &Arc<Outbox>) -> Result<()> {
         let waiting = loop {
             let topic = self.topic(key);
-            match topic.state.with(|state| state.listen(outbox)) {
+            let me = self.lives.now().me;
+            match topic.state.with(|state| state.listen(outbox, me)) {
                 Way::Again => {}
                 Way::Done => return Ok(()),
                 Way::Wait(waiting, start) => {
@@ -70,7 +78,7 @@ impl Hub {
         let linger = topic.state.with(|state| {
             state.listeners.swap_remove(&id);
             let uplink = &mut state.uplink;
-            let linger = state.listeners.is_empty() && uplink.stage == Stage::Up && !uplink.lingering;
+            let linger = state.listeners.is_empty() && uplink.stage.is_up() && !uplink.lingering;
             uplink.lingering |= linger;
             linger
         });
@@ -89,19 +97,19 @@ impl Hub {
     }
 
     async fn bring_up(self: Arc<Self>, topic: Arc<Topic>) {
-        let over = loop {
+        let (life, over) = loop {
             let life = self.lives.now();
             let over = self.subscribe(&life, &topic.key).await;
             // What was subscribed to in a life that is over has to be once more in this one.
             if self.lives.is_now(&life) {
-                break over;
+                break (life, over);
             }
         };
         if over == Err(BackendError::Fenced) {
-            self.lives.fenced();
+            self.lives.doubt();
         }
         let (waiting, linger) = topic.state.with(|state| {
-            state.uplink.stage = if over.is_ok() { Stage::Up } else { Stage::Down };
+            state.uplink.stage = if over.is_ok() { Stage::Up(life.me) } else { Stage::Down };
             // Everybody may have left meanwhile.
             let linger = over.is_ok() && state.listeners.is_empty() && !state.uplink.lingering;
             state.uplink.lingering |= linger;
@@ -125,15 +133,24 @@ impl Hub {
 
     /// In another life: subscribe anew to whatever somebody listens to.
     pub(crate) async fn resubscribe(&self, life: &Life) -> Result<(), BackendError> {
-        let mut keys = Vec::new();
+        let mut heard = Vec::new();
         for shard in &self.shards {
             let topics: Vec<_> = shard.with(|topics| topics.values().cloned().collect());
-            let heard = |topic: &Arc<Topic>| topic.state.with(|state| !state.listeners.is_empty());
-            keys.extend(topics.iter().filter(|topic| heard(topic)).map(|topic| topic.key.clone()));
+            heard.extend(
+                topics.into_iter().filter(|topic| topic.state.with(|state| !state.listeners.is_empty())),
+            );
         }
         // In an order that a run repeats.
-        keys.sort_unstable();
-        let subscribing = stream::iter(keys).map(|key| async move { self.subscribe(life, &key).await });
+        heard.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let subscribing = stream::iter(heard).map(|topic| async move {
+            self.subscribe(life, &topic.key).await?;
+            topic.state.with(|state| {
+                if state.uplink.stage.is_up() {
+                    state.uplink.stage = Stage::Up(life.me);
+                }
+            });
+            Ok(())
+        });
         subscribing.buffered(RESUBSCRIBE_AT_ONCE).try_collect().await
     }
 
@@ -146,7 +163,7 @@ impl Hub {
         tokio::time::sleep(self.linger).await;
         let go = topic.state.with(|state| {
             state.uplink.lingering = false;
-            let go = state.listeners.is_empty() && state.uplink.stage == Stage::Up;
+            let go = state.listeners.is_empty() && state.uplink.stage.is_up();
             if go {
                 state.uplink.stage = Stage::Busy;
             }
@@ -192,17 +209,18 @@ impl Hub {
 }
 
 impl TopicState {
-    fn listen(&mut self, outbox: &Arc<Outbox>) -> Way {
+    fn listen(&mut self, outbox: &Arc<Outbox>, me: Incarnation) -> Way {
         if self.dead {
             return Way::Again;
         }
         self.listeners.insert(outbox.id, outbox.clone());
-        if self.uplink.stage == Stage::Up {
+        if self.uplink.stage == Stage::Up(me) {
             return Way::Done;
         }
         let (tell, told) = oneshot::channel();
         self.uplink.waiting.push(tell);
-        let start = self.uplink.stage == Stage::Down;
+        // Up in a life that is over counts for nothing.
+        let start = self.uplink.stage != Stage::Busy;
         self.uplink.stage = Stage::Busy;
         Way::Wait(told, start)
     }

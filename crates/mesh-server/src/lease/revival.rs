@@ -90,10 +90,14 @@ async fn enter(mesh: Mesh, life: Arc<Life>, conn: Conn, room: Option<RoomName>) 
             None => conn.reenter_index().await,
             Some(room) => room::reenter(&mesh, &conn, room).await,
         };
-        // A connection that was closed meanwhile is in nothing any more. Where this life is over too, the beat notices,
-        // and all begins once more.
+        // A connection that was closed meanwhile is in nothing any more.
         if entered.is_ok() || !conn.is_open() || !mesh.0.instance.is_alive(&life) {
             return;
+        }
+        // Where this life is over too, all begins once more with the next beat.
+        let beat = timeout(mesh.0.instance.limits.backend_timeout, life.link.beat()).await;
+        if beat == Ok(Err(BackendError::Fenced)) {
+            return mesh.0.instance.lives.doubt();
         }
         sleep(AGAIN).await;
     }

@@ -125,19 +125,20 @@ async fn follow(mesh: &Mesh, conn: &Conn, room: &RoomName) {
         let result =
             if inside { go_in(mesh, &life, conn, room).await } else { go_out(mesh, &life, conn, room).await };
         let failed = result.is_err();
-        conn.0.rooms.with(|rooms| {
-            let Some(entry) = rooms.find(room) else { return };
+        let try_again = conn.0.rooms.with(|rooms| {
+            let Some(entry) = rooms.find(room) else { return false };
             entry.inside.done(version, result);
             entry.unsure = (failed && !inside).then_some(life.me).or(entry.unsure);
-            // Whether the backend has it is not known: make sure that it has not. One that was in stays in, and is
-            // entered again by whoever noticed that it has to be.
-            if failed && inside && *entry.inside.wanted() && !entry.is_member {
+            // Whether the backend has a newcomer is not known: make sure that it has not. One that was in stays in.
+            let stays = entry.is_member && entry.unsure.is_none();
+            if failed && inside && *entry.inside.wanted() && !stays {
                 drop(entry.inside.wish(false));
             }
+            failed && (!inside || stays)
         });
-        // A departure is told that it failed, and takes place all the same once the backend is back. What a life that is
-        // over has entered is taken out as an orphan.
-        if failed && !inside && instance.is_alive(&life) {
+        // Whoever wished for a departure is told that it failed; it takes place all the same once the backend is back.
+        // After a life that is over all is entered anew, and what it had entered is taken out as an orphan.
+        if try_again && instance.is_alive(&life) {
             tokio::time::sleep(AGAIN).await;
             conn.0.rooms.with(|rooms| rooms.find(room).map(|entry| drop(entry.inside.again())));
         }

@@ -22,6 +22,9 @@ struct Args {
     /// `memory` or `redis` alone.
     #[arg(long)]
     only: Option<String>,
+    /// Print what the servers log.
+    #[arg(long)]
+    log: bool,
     /// Worlds looked at to shrink one that fails.
     #[arg(long, default_value_t = 500)]
     shrink: usize,
@@ -35,6 +38,9 @@ fn now() -> Instant {
 fn main() -> ExitCode {
     let args = Args::parse();
     let began = now();
+    if args.log {
+        tracing_subscriber::fmt().without_time().with_target(false).init();
+    }
     let (mut simulated, mut delivered, mut revivals) = (Duration::ZERO, 0, 0);
     for seed in args.from..args.from + args.seeds {
         let kind = match args.only.as_deref() {
