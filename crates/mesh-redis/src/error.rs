@@ -49,7 +49,7 @@ pub enum ConnectError {
     /// The user's ACL does not allow something that is needed.
     #[error(
         "the user at Redis may not do what Mesh needs: {reason}. Its ACL needs `~{prefix}*`, `&{prefix}*`, and \
-         `+@all -@dangerous +info` or as little as the handbook lists"
+         `+@all -@dangerous +info` or as little as mesh-redis documents"
     )]
     TooFewRights {
         /// What Redis says.

@@ -11,6 +11,19 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # The rights of its user
+//!
+//! `ACL SETUSER mesh on resetchannels >password ~mesh:1:* &mesh:1:* +@all -@dangerous +info` is enough, and so is this in
+//! place of `+@all -@dangerous +info`:
+//!
+//! ```text
+//! +hello +select +ping +info +eval +evalsha +subscribe +unsubscribe +publish +time +get +set +del +incr +pexpire
+//! +persist +hget +hset +hmget +hdel +hincrby +sadd +srem +sismember +smembers +scard +zadd +zrem +zscore +zcard +zrange
+//! +zrangebyscore +zrangebylex +zremrangebyscore +xadd +xlen +xrange +xtrim
+//! ```
+//!
+//! and on a cluster `+ssubscribe +sunsubscribe +spublish +cluster|slots`.
+//!
 //! # Two topics of one roster on a cluster
 //!
 //! On a Redis Cluster a roster's announcement may go to a topic of another shard. Then it is a second step, after the

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use mesh_backend::{Key, Kind};
+use mesh_backend::{Key, Kind, Received};
 use mesh_redis::{ConnectError, Redis};
 use support::{Cluster, KEEP, Peer, Server, entry, eventually, room};
 use tokio::time::Instant;
@@ -52,6 +52,54 @@ async fn the_death_of_a_master_is_outlived() {
         }
     }
     assert!(told, "nobody said that continuity was lost");
+}
+
+#[tokio::test]
+async fn shards_that_move_to_another_master_are_followed() {
+    let cluster = Cluster::start(0).await;
+    let connect = || Redis::builder(&cluster.nodes[0].url()).cluster(cluster.others()).build();
+    let speaker = Peer::attach(connect().await.unwrap(), 1 << 20).await;
+    let mut listener = Peer::attach(connect().await.unwrap(), 1 << 20).await;
+    let (topic, log) = (room("r"), Key::new(Kind::Channel, "r"));
+    listener.link.subscribe(&topic).await.unwrap();
+    let shard = (0..64).find(|shard| {
+        let channel = format!("mesh:1:{{{shard}}}:tR:r");
+        cluster.nodes.iter().any(|node| node.command(&["PUBSUB", "SHARDNUMSUB", &channel]).ends_with(":1"))
+    });
+    let key = format!("{{{}}}", shard.unwrap());
+    let from = cluster.owner_of(&key);
+    let first = speaker.link.append(&log, entry("1"), KEEP).await.unwrap();
+    let moving = tokio::task::spawn_blocking({
+        let id = |node: usize| {
+            cluster.nodes[node].command(&["CLUSTER", "MYID"]).lines().nth(1).unwrap().to_owned()
+        };
+        let (source, target, port) = (id(from), id((from + 1) % 3), cluster.nodes[0].port());
+        move || support::reshard(port, &source, &target)
+    });
+    // Said without a pause while everything of one master moves, shard by shard.
+    let (mut last, mut number) = (0, 0);
+    while !moving.is_finished() {
+        speaker.say(&topic, &number.to_string()).await;
+        number += 1;
+        while let Some(received) = listener.arrivals.try_recv() {
+            match received {
+                Received::ContinuityLost => last = 0,
+                Received::Arrival(arrival) => {
+                    let n = arrival.n;
+                    assert!(last == 0 || n == last + 1, "{n} after {last} without a word");
+                    last = n;
+                }
+            }
+        }
+    }
+    moving.await.unwrap();
+    assert_ne!(cluster.owner_of(&key), from);
+    eventually(|| async { listener.link.trouble().is_none() && speaker.link.trouble().is_none() }).await;
+    speaker.say(&topic, "moved").await;
+    while listener.next().await.0.full.as_deref() != Some(b"moved") {}
+    let second = speaker.link.append(&log, entry("2"), KEEP).await.unwrap();
+    assert_eq!((second.epoch, second.offset), (first.epoch, 2));
+    speaker.link.beat().await.unwrap();
 }
 
 #[tokio::test]

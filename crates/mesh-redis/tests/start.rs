@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use mesh_backend::{Backend, inbox};
+use mesh_backend::{Backend, Key, Kind, inbox};
 use mesh_proto::{Entropy, Incarnation};
 use mesh_redis::{ConnectError, Redis};
 use support::{Peer, Server, room};
@@ -63,13 +63,28 @@ const RIGHTS: &[&str] =
 #[tokio::test]
 async fn a_user_with_the_rights_that_are_asked_for_works() {
     let server = Server::redis().await;
-    let all = [RIGHTS, &["+@all", "-@dangerous", "+info"]].concat();
-    assert_eq!(server.command(&all), "+OK");
-    let backend = Redis::builder(&server.url()).user("mesh").password("secret").build().await.unwrap();
-    let mut peer = Peer::attach(backend, 1 << 20).await;
-    peer.link.subscribe(&room("r")).await.unwrap();
-    peer.say(&room("r"), "x").await;
-    assert_eq!(peer.next().await.0.full.as_deref(), Some(&b"x"[..]));
+    // As the documentation of the crate says.
+    let documented = include_str!("../src/lib.rs").lines().filter_map(|line| line.strip_prefix("//! +"));
+    let documented: Vec<_> = documented.map(|line| format!("+{line}")).collect();
+    let fewest: Vec<_> = documented.iter().flat_map(|line| line.split(' ')).collect();
+    assert!(fewest.len() > 30);
+    for rights in [&["+@all", "-@dangerous", "+info"][..], &fewest] {
+        server.command(&["ACL", "DELUSER", "mesh"]);
+        assert_eq!(server.command(&[RIGHTS, rights].concat()), "+OK");
+        let backend = Redis::builder(&server.url()).user("mesh").password("secret").build().await.unwrap();
+        let mut peer = Peer::attach(backend, 1 << 20).await;
+        let (topic, log) = (room("r"), Key::new(Kind::Channel, "c"));
+        peer.link.subscribe(&topic).await.unwrap();
+        peer.say(&topic, "x").await;
+        assert_eq!(peer.next().await.0.full.as_deref(), Some(&b"x"[..]));
+        peer.link.append(&log, support::entry("x"), support::KEEP).await.unwrap();
+        peer.link.enter(&topic, support::conn(1), None, None).await.unwrap();
+        peer.link.leave(&topic, support::conn(1), None).await.unwrap();
+        peer.link.beat().await.unwrap();
+        peer.link.orphans(10).await.unwrap();
+        peer.link.unsubscribe(&topic).await.unwrap();
+        assert_eq!(peer.link.trouble(), None);
+    }
 }
 
 #[tokio::test]

@@ -80,3 +80,20 @@ impl Cluster {
         self.nodes.iter().position(|node| node.port() == port).unwrap()
     }
 }
+
+/// Move every slot of one master to another; ids are the cluster's.
+pub(crate) fn reshard(port: u16, from: &str, to: &str) {
+    let mut reshard = Command::new("redis-cli");
+    reshard.args([
+        "--cluster",
+        "reshard",
+        &format!("127.0.0.1:{port}"),
+        "--cluster-from",
+        from,
+        "--cluster-to",
+        to,
+    ]);
+    reshard.args(["--cluster-slots", "6000", "--cluster-yes"]);
+    let done = reshard.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+}

@@ -9,7 +9,7 @@ mod proxy;
 mod server;
 mod world;
 
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, reshard};
 pub(crate) use peer::{KEEP, PATIENCE, Peer, conn, entry, eventually, is_unavailable, room};
 pub(crate) use proxy::Proxy;
 pub(crate) use server::{Server, free_port};

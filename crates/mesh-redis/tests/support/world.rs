@@ -42,7 +42,7 @@ impl<S: SharedServer> World for OnServer<S> {
 
     /// Time is real here.
     fn lease(&self) -> Duration {
-        Duration::from_millis(400)
+        Duration::from_millis(600)
     }
 
     async fn pass(&self, time: Duration) {
