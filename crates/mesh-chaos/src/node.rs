@@ -34,15 +34,16 @@ pub struct Node {
 }
 
 impl Node {
-    /// Start one that shares through the Redis at `url`, in a namespace. `program` is the path of `mesh-node`.
+    /// Start one that shares through a Redis, named as `mesh-node` takes it, in a namespace. `program` is the path of
+    /// `mesh-node`.
     ///
     /// # Panics
     /// If it does not start.
-    pub async fn start(program: &str, url: &str, namespace: &str) -> Self {
+    pub async fn start(program: &str, redis: &str, namespace: &str) -> Self {
         let mut last = String::new();
         for _ in 0..5 {
             let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
-            let arguments = [addr.to_string(), url.to_owned(), namespace.to_owned()];
+            let arguments = [addr.to_string(), redis.to_owned(), namespace.to_owned()];
             let mut process = Process::start(program, &arguments).await.expect("a process");
             let output = process.output().expect("its output");
             let mut lines = BufReader::new(output).lines();
@@ -61,8 +62,8 @@ impl Node {
     }
 
     /// So many that share.
-    pub async fn start_many(program: &str, url: &str, namespace: &str, count: usize) -> Vec<Self> {
-        let starting = (0..count).map(|_| Self::start(program, url, namespace));
+    pub async fn start_many(program: &str, redis: &str, namespace: &str, count: usize) -> Vec<Self> {
+        let starting = (0..count).map(|_| Self::start(program, redis, namespace));
         futures_util::future::join_all(starting).await
     }
 

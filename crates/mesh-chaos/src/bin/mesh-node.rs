@@ -1,4 +1,5 @@
-//! A Mesh server for tests that hurt it: `mesh-node <address> <redis url> <namespace>`.
+//! A Mesh server for tests that hurt it: `mesh-node <address> <redis> <namespace>`, where the Redis is a URL,
+//! `sentinel:<master>@<host:port>,..` or `cluster:<host:port>,..`.
 //!
 //! It prints `listening <address>` once it does, and a line for each `on_join`, `on_leave`, `on_disconnect` and fault.
 //! All rooms are open, and its commands tell and do what an application could.
@@ -45,18 +46,31 @@ struct SetMetadata {
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [addr, url, namespace] = &arguments[..] else {
-        return Err("usage: mesh-node <address> <redis url> <namespace>".into());
+    let [addr, redis, namespace] = &arguments[..] else {
+        return Err("usage: mesh-node <address> <redis> <namespace>".into());
     };
     let log = tracing_subscriber::EnvFilter::new("warn");
     tracing_subscriber::fmt().with_env_filter(log).with_ansi(false).init();
     let lines = printer();
-    let backend = Redis::builder(url).namespace(namespace.as_str()).build().await?;
+    let backend = backend(redis).namespace(namespace.as_str()).build().await?;
     let mesh = server(&lines).backend(backend).build().await?;
     let listening = mesh.listen(addr.as_str()).await?;
     lines.send(format!("listening {}", listening.addr()))?;
     listening.closed().await;
     Ok(())
+}
+
+fn backend(redis: &str) -> mesh_redis::Builder {
+    if let Some((master, sentinels)) = redis.strip_prefix("sentinel:").and_then(|it| it.split_once('@')) {
+        return Redis::builder(&format!("redis://{master}")).sentinel(sentinels.split(','), master);
+    }
+    match redis.strip_prefix("cluster:") {
+        Some(nodes) => {
+            let first = nodes.split(',').next().unwrap_or_default();
+            Redis::builder(&format!("redis://{first}")).cluster(nodes.split(','))
+        }
+        None => Redis::builder(redis),
+    }
 }
 
 fn server(lines: &SyncSender<String>) -> Builder<()> {

@@ -1,6 +1,8 @@
 //! Redis servers that are killed and started again.
 
+mod cluster;
 mod resp;
+mod sentinel;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +12,9 @@ use tokio::io::AsyncReadExt;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+pub use self::cluster::Cluster;
 pub use self::resp::Reply;
+pub use self::sentinel::Watched;
 use crate::port::free_port;
 use crate::process::Process;
 
@@ -60,10 +64,12 @@ impl Redis {
 
     /// Start one with more options.
     pub async fn start_with(options: &[&str]) -> Self {
-        Self::start_program("redis-server", options).await
+        let options = [&["--save", ""], options].concat();
+        Self::start_program("redis-server", &options).await
     }
 
-    /// Start a program that takes Redis' options.
+    /// Start a program that takes Redis' options. A first option that does not begin with a dash is a file of this name in
+    /// the server's own folder, empty at first.
     ///
     /// # Panics
     /// If it does not start.
@@ -71,14 +77,16 @@ impl Redis {
         let mut last = String::new();
         for _ in 0..10 {
             let (port, folder) = (free_port(), new_folder());
-            let mut arguments: Vec<String> =
-                ["--port", &port.to_string(), "--dir", &folder.to_string_lossy()]
-                    .map(str::to_owned)
-                    .into_iter()
-                    .collect();
+            let (port_text, folder_text) = (port.to_string(), folder.to_string_lossy().into_owned());
             let fixed =
-                ["--bind", "127.0.0.1", "--save", "", "--daemonize", "no", "--enable-debug-command", "yes"];
-            arguments.extend(fixed.iter().chain(options).map(|option| (*option).to_owned()));
+                ["--port", &port_text, "--dir", &folder_text, "--bind", "127.0.0.1", "--daemonize", "no"];
+            let mut arguments: Vec<String> =
+                options.iter().chain(&fixed).map(|option| (*option).to_owned()).collect();
+            if let Some(file) = arguments.first_mut().filter(|first| !first.starts_with('-')) {
+                let path = folder.join(&*file);
+                std::fs::write(&path, "").expect("a file in a temporary folder");
+                *file = path.to_string_lossy().into_owned();
+            }
             let (process, output) = start(program, &arguments).await;
             let program = program.to_owned();
             let mut server = Self { process, output, port, program, arguments, folder };
@@ -94,6 +102,11 @@ impl Redis {
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Its address as `host:port`.
+    pub fn at(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Its address.
@@ -123,6 +136,13 @@ impl Redis {
     pub async fn command(&self, words: &[&str]) -> Reply {
         let answer = timeout(ANSWER_MAX, resp::ask(self.port, words)).await;
         answer.unwrap_or_else(|_| panic!("no answer to {words:?}")).expect("an answer")
+    }
+
+    /// A value of INFO; empty if there is none of this name.
+    pub async fn info(&self, name: &str) -> String {
+        let info = self.command(&["INFO"]).await;
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(':').map(str::to_owned);
+        info.text().lines().find_map(value).unwrap_or_default()
     }
 
     /// The keys that bear a text in their names or hold it in what they keep.

@@ -1,0 +1,130 @@
+//! The death of a Redis that another one takes the place of.
+
+mod support;
+
+use std::time::Duration;
+
+use mesh_chaos::proxy::Link;
+use mesh_chaos::redis::{Cluster, Watched};
+use mesh_chaos::{Node, connect_many, each, eventually, figure};
+use support::{Crowd, PATIENCE, alone, nodes, room, tally};
+use tokio::time::{Instant, sleep};
+
+/// What a failover may take here until everything works again: the sentinels or the cluster notice, agree and promote.
+const FAILOVER_MAX: Duration = Duration::from_secs(15);
+
+/// No connection has ended, and all is as it should be, `since` the death.
+async fn is_outlived(what: &str, nodes: &[Node], crowd: &Crowd, since: Instant) {
+    let right = crowd.becomes_right(since).await;
+    let heard = crowd.hear_again(since).await;
+    figure(&format!("{what}: members() right on every instance after"), right);
+    figure(&format!("{what}: every broadcast arrives after"), heard);
+    assert!(right.max(heard) <= FAILOVER_MAX, "{right:?}, {heard:?}");
+    for node in nodes {
+        eventually("/readyz is well", PATIENCE, async || node.readyz().await.0 == 200).await;
+    }
+    crowd.is_whole();
+    assert_eq!(tally(nodes, "disconnect "), [].into());
+}
+
+/// F4: kill -9 of the master, with everything replicated.
+#[tokio::test]
+async fn the_death_of_a_master_is_outlived_by_every_connection_and_room() {
+    let _alone = alone().await;
+    let mut watched = Watched::start().await;
+    let nodes = nodes(&watched.name(), 3).await;
+    let crowd = Crowd::gather(&nodes, 60, 6).await;
+    watched.catch_up().await;
+    let death = Instant::now();
+    watched.master.kill().await;
+    crowd.local_commands_work().await;
+    eventually("the replica is the master", PATIENCE, async || {
+        watched.replica.info("role").await == "master"
+    })
+    .await;
+    figure("master killed: the sentinels have made another after", death.elapsed());
+    is_outlived("master killed, failover by Sentinel", &nodes, &crowd, death).await;
+    assert_eq!(tally(&nodes, "leave "), [].into(), "nobody was taken for dead");
+}
+
+/// F4: the replica did not get the last of what the master had acknowledged.
+#[tokio::test]
+async fn rooms_that_a_failover_forgot_are_entered_again() {
+    let _alone = alone().await;
+    let mut watched = Watched::start().await;
+    let nodes = nodes(&watched.name(), 2).await;
+    let mut crowd = Crowd::gather(&nodes, 20, 4).await;
+    let link = watched.replicate_through_proxy().await;
+    watched.catch_up().await;
+    link.set(Link::black_hole());
+    // Acknowledged, and on the master alone.
+    let late = connect_many(nodes[0].addr(), 20).await;
+    let joined = each(&late, async |number, client| client.join(&room(number % 4)).await).await;
+    assert!(joined.iter().all(Result::is_ok));
+    let ids = each(&late, async |_, client| client.id().await).await;
+    crowd.clients.extend(late);
+    crowd.ids.extend(ids);
+    assert!(crowd.is_right().await);
+    assert!(!watched.master.mentions(&crowd.ids[39]).await.is_empty());
+    assert_eq!(watched.replica.mentions(&crowd.ids[39]).await, [] as [&str; 0]);
+    let death = Instant::now();
+    watched.master.kill().await;
+    link.tear();
+    eventually("the replica is the master", PATIENCE, async || {
+        watched.replica.info("role").await == "master"
+    })
+    .await;
+    let promoted = Instant::now();
+    is_outlived("master killed with a tail that the replica never got", &nodes, &crowd, death).await;
+    figure(
+        "master killed with a tail that the replica never got: all of it, after the promotion",
+        promoted.elapsed(),
+    );
+    assert_eq!(tally(&nodes, "leave "), [].into());
+}
+
+/// F4, F14: the master sleeps, another takes its place, it wakes.
+#[tokio::test]
+async fn a_master_that_wakes_after_it_was_replaced_changes_nothing_any_more() {
+    let _alone = alone().await;
+    let watched = Watched::start().await;
+    let nodes = nodes(&watched.name(), 2).await;
+    let crowd = Crowd::gather(&nodes, 20, 4).await;
+    watched.catch_up().await;
+    let asleep = Instant::now();
+    watched.master.process.pause();
+    is_outlived("master under SIGSTOP, failover by Sentinel", &nodes, &crowd, asleep).await;
+    watched.master.process.resume();
+    let joined =
+        each(&crowd.clients, async |number, client| client.join(&room(4 + number % 4)).await.is_ok()).await;
+    assert_eq!(joined, [true; 20]);
+    let demoted = async || watched.master.info("role").await == "slave";
+    eventually("the sentinels make it a replica", PATIENCE, demoted).await;
+    assert!(crowd.is_right().await);
+    for number in 4..8 {
+        assert_eq!(crowd.askers[1].members(&room(number)).await.map(|members| members.len()), Ok(5));
+    }
+    crowd.hear_again(Instant::now()).await;
+    crowd.is_whole();
+}
+
+/// F4: kill -9 of the master of a cluster that has the leases and a third of the rooms' topics, then of another one.
+#[tokio::test]
+async fn the_death_of_a_cluster_master_that_owns_topics_is_outlived() {
+    let _alone = alone().await;
+    let mut cluster = Cluster::start().await;
+    let nodes = nodes(&cluster.name(), 3).await;
+    let crowd = Crowd::gather(&nodes, 60, 30).await;
+    assert!(crowd.is_right().await);
+    crowd.hears("before", Instant::now()).await;
+    let first = cluster.owner_of("{0}").await;
+    for (owner, what) in [(first, "the leases and topics"), ((first + 1) % 3, "topics")] {
+        // Replication is not awaited by anybody else.
+        sleep(Duration::from_secs(1)).await;
+        let death = Instant::now();
+        cluster.nodes[owner].kill().await;
+        crowd.local_commands_work().await;
+        is_outlived(&format!("cluster master with {what} killed"), &nodes, &crowd, death).await;
+    }
+    crowd.hears("after", Instant::now()).await;
+}
