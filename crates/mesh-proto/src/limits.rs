@@ -121,8 +121,8 @@ pub struct PatchLimits {
     pub depth_max: usize,
     /// JSON bytes that the `copy` operations of one patch add (256 KiB): each can double a document. Over it: refused.
     pub copy_bytes_max: usize,
-    /// Cells of the search for what two lists have in common (1,048,576), of 4 bytes each while it runs. Over it: their
-    /// items are compared in order.
+    /// Cells of the search for what lists have in common (2,097,152), of 4 bytes each while it runs. One pair of lists
+    /// takes at most half of what is left. Over it: their items are compared in order.
     pub cells_max: usize,
     /// Values looked at, and 16 bytes of text, or 4 items moved within a list, count as one (4,194,304). Over it: an
     /// application's patch is refused, and instead of ours the value is sent in full.
@@ -136,7 +136,7 @@ impl Default for PatchLimits {
             path_bytes_max: 4 * 1024,
             depth_max: 64,
             copy_bytes_max: 256 * 1024,
-            cells_max: 1024 * 1024,
+            cells_max: 2 * 1024 * 1024,
             steps_max: 4 * 1024 * 1024,
         }
     }

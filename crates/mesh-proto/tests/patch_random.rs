@@ -1,11 +1,17 @@
-//! Random documents and edits, against `json-patch` as the oracle. `MESH_PATCH_CASES=1000000 cargo test --release -p
-//! mesh-proto --test patch_random` tries more of them; `MESH_PATCH_SEED=7` only one document.
+//! Random documents and edits, against `json-patch` as the oracle.
+//!
+//! `MESH_PATCH_CASES=1000000 cargo test --release -p mesh-proto --test patch_random` tries more of them, and
+//! `MESH_PATCH_SEED=7` only one document. `MESH_PATCH_LINES=path` writes them down, a line each, for
+//! `MESH_PATCH_LINES=path npm test -- cases` of the client.
 
 mod support;
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
 use mesh_proto::PatchLimits;
 use mesh_proto::patch::{Op, Patch, apply, diff, diff_of_any_size, equal};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::Random;
 
 /// How many versions a document goes through.
@@ -38,6 +44,8 @@ fn theirs(document: &Value, patch: &Value) -> Option<Value> {
 #[test]
 fn who_applies_patches_has_the_stored_value_at_every_version() {
     let limits = PatchLimits::default();
+    let mut lines = std::env::var_os("MESH_PATCH_LINES")
+        .map(|path| BufWriter::new(File::create(path).expect("a file that can be written")));
     let (mut patched, mut in_full, mut our_bytes, mut their_bytes) = (0u64, 0u64, 0, 0);
     for seed in seeds() {
         let mut random = Random::new(seed);
@@ -61,8 +69,13 @@ fn who_applies_patches_has_the_stored_value_at_every_version() {
             assert_eq!(patch.is_empty(), old == stored, "{}", at());
             purist =
                 apply(&purist, &sent(&patch), &limits).unwrap_or_else(|error| panic!("{error}: {}", at()));
-            let json = serde_json::to_value(&patch).expect("JSON");
-            oracle = theirs(&oracle, &json).unwrap_or_else(|| panic!("{json}: {}", at()));
+            let sent_json = serde_json::to_value(&patch).expect("JSON");
+            oracle = theirs(&oracle, &sent_json).unwrap_or_else(|| panic!("{sent_json}: {}", at()));
+
+            if let Some(lines) = &mut lines {
+                let line = json!({ "old": old, "patch": patch, "new": stored });
+                writeln!(lines, "{line}").expect("written");
+            }
 
             let bytes = serde_json::to_vec(&patch).expect("JSON").len();
             let full_bytes = serde_json::to_vec(&stored).expect("JSON").len();
@@ -71,7 +84,7 @@ fn who_applies_patches_has_the_stored_value_at_every_version() {
                 patched += 1;
                 apply(&reader, &sent(&patch), &limits).unwrap_or_else(|error| panic!("{error}: {}", at()))
             } else {
-                assert!(bytes >= full_bytes, "{json}: {}", at());
+                assert!(bytes >= full_bytes, "{sent_json}: {}", at());
                 in_full += 1;
                 stored.clone()
             };

@@ -147,3 +147,82 @@ fn find<'v, 'n>(
     }
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fault(document: &Value, patch: &Value, limits: &PatchLimits) -> Option<(usize, Fault)> {
+        let patch = Patch::parse(&patch.to_string(), &PatchLimits::default()).expect("a patch");
+        match apply(document, &patch, limits) {
+            Ok(_) => None,
+            Err(PatchError::Op { at, fault }) => Some((at, fault)),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn check(document: Value, patch: Value, expected: Option<(usize, Fault)>) {
+        assert_eq!(fault(&document, &patch, &PatchLimits::default()), expected, "{document} {patch}");
+    }
+
+    #[test]
+    fn an_error_says_which_operation_and_why() {
+        let test = json!({ "op": "test", "path": "/a", "value": 1.0 });
+        check(json!({ "a": 1 }), json!([test, { "op": "remove", "path": "/b" }]), Some((1, Fault::Missing)));
+        check(json!({ "a": 2 }), json!([test]), Some((0, Fault::Test)));
+        check(json!([1]), json!([{ "op": "add", "path": "/2", "value": 1 }]), Some((0, Fault::Index)));
+        check(json!(1), json!([{ "op": "add", "path": "/a", "value": 1 }]), Some((0, Fault::Missing)));
+        check(json!(1), json!([{ "op": "remove", "path": "" }]), Some((0, Fault::Root)));
+        check(json!({}), json!([{ "op": "move", "from": "", "path": "/a" }]), Some((0, Fault::IntoItself)));
+    }
+
+    #[test]
+    fn copies_of_copies_are_bounded() {
+        let twice = json!({ "op": "copy", "from": "/a", "path": "/a/-" });
+        let doubled = |times: usize| json!(vec![&twice; times]);
+        let document = json!({ "a": ["0123456789"] });
+        // The copies have 14, 29, 59, ... bytes.
+        check(document.clone(), doubled(14), None);
+        check(document, doubled(15), Some((14, Fault::Copies(256 * 1024))));
+        let large = json!({ "a": [], "b": "x".repeat(256 * 1024 - 2) });
+        check(large.clone(), json!([{ "op": "copy", "from": "/b", "path": "/c" }]), None);
+        let copy = |path: &str| json!({ "op": "copy", "from": "/b", "path": path });
+        check(large, json!([copy("/c"), copy("/d")]), Some((1, Fault::Copies(256 * 1024))));
+    }
+
+    #[test]
+    fn nothing_is_put_deeper_than_it_could_be_read() {
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        let add = |levels: usize| json!([{ "op": "add", "path": "/a", "value": nested(levels) }]);
+        check(json!({}), add(63), None);
+        check(json!({}), add(64), Some((0, Fault::Depth(64))));
+        let moved = json!([{ "op": "move", "from": "/a", "path": "/b/c" }]);
+        check(json!({ "a": nested(62), "b": {} }), moved.clone(), None);
+        check(json!({ "a": nested(63), "b": {} }), moved, Some((0, Fault::Depth(64))));
+        // Each takes what is there one deeper: `copy` into itself.
+        let deeper = json!({ "op": "copy", "from": "", "path": "/a" });
+        check(json!({ "a": 1 }), json!(vec![&deeper; 12]), None);
+        let many = PatchLimits { copy_bytes_max: usize::MAX, steps_max: 100_000, ..PatchLimits::default() };
+        let found = fault(&json!({ "a": 1 }), &json!(vec![&deeper; 100]), &many);
+        assert_eq!(found, Some((63, Fault::Depth(64))));
+    }
+
+    #[test]
+    fn steps_are_bounded_where_a_list_is_shifted_again_and_again() {
+        let document: Value = (0..100_000).collect();
+        let shift = json!({ "op": "move", "from": "/0", "path": "/-" });
+        check(document.clone(), json!(vec![&shift; 100]), None);
+        let limit = PatchLimits::default().steps_max;
+        let shifts = 4 * limit / 100_000;
+        check(document, json!(vec![&shift; 1000]), Some((shifts, Fault::Steps(limit))));
+    }
+
+    #[test]
+    fn more_operations_than_allowed_are_not_begun() {
+        let limits = PatchLimits { ops_max: 1, ..PatchLimits::default() };
+        let remove = Op::Remove { path: Pointer::new("/a").expect("a pointer") };
+        let patch = Patch::new(vec![remove; 2]);
+        assert_eq!(apply(&json!({ "a": 1 }), &patch, &limits), Err(PatchError::TooManyOps(1)));
+    }
+}

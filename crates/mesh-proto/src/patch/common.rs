@@ -5,10 +5,13 @@
 const NOWHERE: u32 = u32::MAX;
 
 /// The pairs of places that hold the same in `a` and `b`, as many as there can be, in order. `None` if finding them
-/// takes more than `cells_max` cells, of 4 bytes each for a row's ends and of none for each step along a diagonal.
-pub(super) fn common(a: &[u32], b: &[u32], cells_max: usize) -> Option<Vec<(usize, usize)>> {
-    let mut search = Search { a, b, rows: Vec::new(), cells_left: cells_max };
+/// takes more than half of the cells that are left: then other lists have a chance. A cell is the end of a diagonal in a
+/// row, of 4 bytes, or a step along one, of none.
+pub(super) fn common(a: &[u32], b: &[u32], cells_left: &mut usize) -> Option<Vec<(usize, usize)>> {
+    let mut search = Search { a, b, rows: Vec::new(), cells_left: *cells_left / 2 };
+    *cells_left -= search.cells_left;
     while !search.row()? {}
+    *cells_left += search.cells_left;
     Some(search.pairs())
 }
 
@@ -98,7 +101,7 @@ mod tests {
     }
 
     fn check(a: &[u32], b: &[u32]) {
-        let pairs = common(a, b, usize::MAX).expect("no bound");
+        let pairs = common(a, b, &mut { usize::MAX }).expect("no bound");
         assert!(
             pairs.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 < two[1].1),
             "{a:?} {b:?} {pairs:?}"
@@ -120,14 +123,20 @@ mod tests {
     #[test]
     fn a_window_that_slides_takes_few_cells() {
         let all: Vec<u32> = (0..5010).collect();
-        let pairs = common(&all[..5000], &all[10..], 200_000).expect("few cells");
+        let mut cells = 400_000;
+        let pairs = common(&all[..5000], &all[10..], &mut cells).expect("few cells");
         assert_eq!(pairs.len(), 4990);
+        assert!(cells > 390_000, "{cells}");
     }
 
     #[test]
     fn lists_with_nothing_in_common_meet_the_bound() {
         let (a, b): (Vec<u32>, Vec<u32>) = ((0..5000).collect(), (5000..10_000).collect());
-        assert_eq!(common(&a, &b, 1_000_000), None);
+        let mut cells = 1_000_000;
+        assert_eq!(common(&a, &b, &mut cells), None);
+        assert_eq!(cells, 500_000);
+        assert_eq!(common(&a, &b, &mut cells), None);
+        assert_eq!(cells, 250_000);
     }
 
     proptest! {

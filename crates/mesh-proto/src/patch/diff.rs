@@ -19,7 +19,7 @@ use crate::limits::PatchLimits;
 /// Lists are aligned by what both begin and end with, then by their longest common subsequence; so to add or remove an
 /// item is one operation, wherever it is. Removals come first, from the back. Where a part would take fewer bytes in
 /// full it is replaced. Takes at most [`steps_max`](PatchLimits::steps_max) steps and
-/// [`cells_max`](PatchLimits::cells_max) cells for each list.
+/// [`cells_max`](PatchLimits::cells_max) cells.
 pub fn diff(old: &Value, new: &Value, limits: &PatchLimits) -> Option<Patch> {
     let draft = Draft::of(old, new, limits)?;
     // `new` is counted no further than the patch is long.
@@ -66,12 +66,21 @@ struct Draft<'a> {
     path: Vec<Step<'a>>,
     limits: &'a PatchLimits,
     steps: Steps,
+    /// What is left of [`PatchLimits::cells_max`].
+    cells_left: usize,
 }
 
 impl<'a> Draft<'a> {
     fn of(old: &'a Value, new: &'a Value, limits: &'a PatchLimits) -> Option<Self> {
         let steps = Steps::new(limits.steps_max);
-        let mut draft = Self { edits: Vec::new(), bytes: 0, path: Vec::new(), limits, steps };
+        let mut draft = Self {
+            edits: Vec::new(),
+            bytes: 0,
+            path: Vec::new(),
+            limits,
+            steps,
+            cells_left: limits.cells_max,
+        };
         draft.value(old, new).ok()?;
         Some(draft)
     }
@@ -135,7 +144,7 @@ impl<'a> Draft<'a> {
     }
 
     fn list(&mut self, old: &'a [Value], new: &'a [Value]) -> Result<(), Passed> {
-        let alignment = align(old, new, self.limits.cells_max, &mut self.steps)?;
+        let alignment = align(old, new, &mut self.cells_left, &mut self.steps)?;
         // From the back, so that those before keep their places.
         for at in alignment.removed.into_iter().rev() {
             self.at(Step::Index(at), Self::remove)?;

@@ -32,7 +32,7 @@ pub(super) enum Origin {
 pub(super) fn align(
     old: &[Value],
     new: &[Value],
-    cells_max: usize,
+    cells_left: &mut usize,
     steps: &mut Steps,
 ) -> Result<Alignment, Spent> {
     let head = alike(old.iter().zip(new), steps)?;
@@ -43,7 +43,7 @@ pub(super) fn align(
         head,
         found: Alignment::default(),
     };
-    window.align(cells_max, steps)
+    window.align(cells_left, steps)
 }
 
 fn alike<'a>(pairs: impl Iterator<Item = (&'a Value, &'a Value)>, steps: &mut Steps) -> Result<usize, Spent> {
@@ -66,11 +66,11 @@ struct Window<'a> {
 }
 
 impl Window<'_> {
-    fn align(mut self, cells_max: usize, steps: &mut Steps) -> Result<Alignment, Spent> {
+    fn align(mut self, cells_left: &mut usize, steps: &mut Steps) -> Result<Alignment, Spent> {
         let kept = if self.old.len().min(self.new.len()) < 2 && self.old.len() == self.new.len() {
             Vec::new() // One item, which is not the same in both, or none.
         } else {
-            self.kept(cells_max, steps)?
+            self.kept(cells_left, steps)?
         };
         let (mut x, mut y) = (0, 0);
         for (kept_x, kept_y) in kept.into_iter().chain([(self.old.len(), self.new.len())]) {
@@ -81,7 +81,7 @@ impl Window<'_> {
     }
 
     /// The pairs of places in the window that hold the same and stay. None where finding them takes too much.
-    fn kept(&self, cells_max: usize, steps: &mut Steps) -> Result<Vec<(usize, usize)>, Spent> {
+    fn kept(&self, cells_left: &mut usize, steps: &mut Steps) -> Result<Vec<(usize, usize)>, Spent> {
         // Equal values get equal numbers. The hasher has no seed, so that a run is a function of its input.
         let mut numbers: HashMap<&Value, (u32, bool), BuildHasherDefault<DefaultHasher>> = HashMap::default();
         let mut old_numbers = Vec::with_capacity(self.old.len());
@@ -102,7 +102,7 @@ impl Window<'_> {
         let old_places: Vec<usize> =
             (0..self.old.len()).filter(|place| numbers[&self.old[*place]].1).collect();
         let old_numbers: Vec<u32> = old_places.iter().map(|place| old_numbers[*place]).collect();
-        let pairs = common(&old_numbers, &new_numbers, cells_max).unwrap_or_default();
+        let pairs = common(&old_numbers, &new_numbers, cells_left).unwrap_or_default();
         Ok(pairs.into_iter().map(|(x, y)| (old_places[x], new_places[y])).collect())
     }
 
@@ -159,7 +159,7 @@ mod tests {
 
     fn check(old: Value, new: Value, removed: &[usize], changes: &[(usize, Origin)]) {
         let (Value::Array(a), Value::Array(b)) = (&old, &new) else { panic!("lists") };
-        let found = align(a, b, 1000, &mut Steps::new(1000)).expect("enough");
+        let found = align(a, b, &mut 1000, &mut Steps::new(1000)).expect("enough");
         assert_eq!((&*found.removed, &*found.changes), (removed, changes), "{old} {new}");
     }
 
@@ -192,7 +192,7 @@ mod tests {
     fn lists_that_differ_too_much_are_paired_in_order() {
         let old: Vec<Value> = (0..100).map(Value::from).collect();
         let new: Vec<Value> = (0..100).rev().map(Value::from).collect();
-        let found = align(&old, &new, 100, &mut Steps::new(10_000)).expect("enough");
+        let found = align(&old, &new, &mut 100, &mut Steps::new(10_000)).expect("enough");
         assert!(found.removed.is_empty());
         let in_order: Vec<_> = (0..100).map(|at| (at, Origin::Changed(at))).collect();
         assert_eq!(found.changes, in_order);

@@ -200,3 +200,18 @@ fn a_bound_on_steps_is_kept_at_every_step() {
     });
     assert!((20..200).contains(&needed.expect("enough")), "{needed:?}");
 }
+
+#[test]
+fn many_lists_share_the_bound_on_cells() {
+    // The same items in another order, so that each list alone would take half a million cells.
+    let list = |turned: bool| -> Value {
+        let item = |at: u32| json!(if turned { 1000 - at } else { at });
+        (0..1000).map(item).collect()
+    };
+    let lists = |turned: bool| -> Value {
+        (0..50).map(|at| (at.to_string(), list(turned))).collect::<Map<_, _>>().into()
+    };
+    let (old, new, limits) = (lists(false), lists(true), PatchLimits::default());
+    let draft = Draft::of(&old, &new, &limits).expect("enough steps");
+    assert!(draft.cells_left < 10, "{}", draft.cells_left);
+}
