@@ -1,0 +1,109 @@
+import fastJsonPatch, { type Operation } from "fast-json-patch";
+import { immutableJSONPatch, type JSONPatchDocument } from "immutable-json-patch";
+import * as rfc6902 from "rfc6902";
+import { expect, test } from "vitest";
+import { CodeError } from "../../src/errors.js";
+import { applyPatch, type PatchOperation } from "../../src/patch.js";
+import { cases, copy, freeze, type Json, Random, text } from "./json.js";
+
+/** Another library: what is a document after a patch? It throws where the patch does not apply. */
+type Apply = (document: Json, patch: readonly PatchOperation[]) => unknown;
+
+const libraries: Record<string, Apply> = {
+  "fast-json-patch": (document, patch) =>
+    fastJsonPatch.applyPatch(copy(document), copy(patch) as Operation[], true).newDocument,
+  rfc6902: (document, patch) => {
+    const root = { root: copy(document) };
+    const moved = copy(patch).map((operation) => ({
+      ...operation,
+      path: `/root${operation.path}`,
+      ...("from" in operation ? { from: `/root${operation.from}` } : {}),
+    }));
+    const error = rfc6902.applyPatch(root, moved as rfc6902.Operation[]).find((found) => found !== null);
+    if (error) throw error;
+    return root.root;
+  },
+  "immutable-json-patch": (document, patch) => immutableJSONPatch(document, patch as JSONPatchDocument),
+};
+
+const diffs: Record<string, (old: Json, now: Json) => readonly PatchOperation[]> = {
+  "fast-json-patch": (old, now) => fastJsonPatch.compare({ root: old }, { root: now }) as PatchOperation[],
+  rfc6902: (old, now) => rfc6902.createPatch({ root: old }, { root: now }) as PatchOperation[],
+};
+
+/** How many cases a test tries: `MESH_PATCH_CASES`, or what takes a few seconds. */
+const count = Number(process.env.MESH_PATCH_CASES ?? 5_000);
+const timeout = 5_000 + count;
+
+test.each(Object.keys(diffs))(
+  "patches of %s make the new value of the old one",
+  (name) => {
+    for (let seed = 0; seed < count; seed += 1) {
+      const random = new Random(seed);
+      const old = random.value(4);
+      let now = old;
+      for (let edits = random.below(4); edits >= 0; edits -= 1) now = random.edit(now);
+      const patch = freeze(diffs[name]?.(old, now) ?? []);
+      const told = `seed ${seed}: ${text({ old, now, patch })}`;
+      expect(text(applyPatch(freeze({ root: old }), patch)), told).toBe(text({ root: now }));
+    }
+  },
+  timeout,
+);
+
+/** What others do otherwise, by rules that are written down at `applyPatch`, or by mistake: whatever meets the root. */
+function isKnownToDiffer(patch: readonly PatchOperation[]): boolean {
+  return patch.some((operation) => {
+    const { op, path } = operation;
+    if ("from" in operation && (path === "" || operation.from === "")) return true;
+    return (op === "remove" && path === "") || (op === "move" && path.startsWith(operation.from));
+  });
+}
+
+test(
+  "what applies gives what it gives in three libraries, and what is missing is missing in one of them",
+  () => {
+    let [applied, refused] = [0, 0];
+    for (let seed = 0; seed < count; seed += 1) {
+      const random = new Random(seed);
+      const document = freeze(random.value(4));
+      const patch = freeze(random.operations(document));
+      if (isKnownToDiffer(patch)) continue;
+      const attempt = (apply: Apply): string => {
+        try {
+          return text(apply(document, patch));
+        } catch (error) {
+          return error instanceof CodeError ? error.message : "refused";
+        }
+      };
+      const told = `seed ${seed}: ${text({ document, patch })}`;
+      const ours = attempt(applyPatch);
+      const theirs = Object.values(libraries).map(attempt);
+      // An index such as `01`, or `99` for a copy, is none to us alone: the cases by hand are about those.
+      if (ours.endsWith("no index of that list")) continue;
+      if (ours.startsWith("Operation")) expect(theirs, told).toContain("refused");
+      else expect(theirs, told).toEqual([ours, ours, ours]);
+      if (ours.startsWith("Operation")) refused += 1;
+      else applied += 1;
+    }
+    expect(Math.min(applied, refused)).toBeGreaterThan(count / 20);
+  },
+  timeout,
+);
+
+interface Diff {
+  old: Json;
+  patch: PatchOperation[];
+  new: Json;
+}
+
+test.each(Object.keys(libraries))("patches of the server mean the same to %s", (name) => {
+  const apply = libraries[name] as Apply;
+  // Names that it refuses to touch, or stumbles over.
+  const isSafe = (diff: Diff): boolean => !/__proto__|constructor|toString/.test(text(diff));
+  const safe = cases<Diff>("diffs.json").filter(isSafe);
+  expect(safe.length).toBeGreaterThan(100);
+  for (const { old, patch, new: expected } of safe) {
+    expect(text(apply(old, patch)), text({ old, patch })).toBe(text(expected));
+  }
+});
