@@ -22,11 +22,19 @@ pub(crate) async fn hand_out(
     while let Some(received) = arrivals.recv().await {
         hub.arrivals.fetch_add(1, Ordering::Relaxed);
         match received {
-            Received::Arrival(arrival) => match arrival.control {
-                None | Some(Control::Close(_)) => hub.fan_out(&arrival),
-                Some(_) => on_control(arrival),
-            },
-            Received::ContinuityLost => on_lost(),
+            Received::Arrival(arrival) => {
+                if hub.follows_a_gap(&arrival) {
+                    on_lost();
+                }
+                match arrival.control {
+                    None | Some(Control::Close(_)) => hub.fan_out(&arrival),
+                    Some(_) => on_control(arrival),
+                }
+            }
+            Received::ContinuityLost => {
+                hub.hear_anew();
+                on_lost();
+            }
         }
         batch += 1;
         if batch % BATCH == 0 {

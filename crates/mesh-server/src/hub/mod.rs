@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use mesh_backend::{Arrival, Audience, Control, Key, Kind};
-use mesh_proto::ConnId;
+use mesh_proto::{ConnId, Incarnation};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use flusher::Flushers;
@@ -54,6 +54,8 @@ struct Topic {
 struct TopicState {
     listeners: IndexMap<ConnId, Arc<Outbox>>,
     uplink: Uplink,
+    /// The number of the last publication of each publisher since this instance subscribed.
+    heard: Vec<(Incarnation, u64)>,
     /// Out of the map: whoever still holds it must look again.
     dead: bool,
 }
@@ -103,6 +105,27 @@ impl Hub {
     /// Publications that arrived so far.
     pub(crate) fn arrivals(&self) -> u64 {
         self.arrivals.load(Ordering::Relaxed)
+    }
+
+    /// Whether publications between this one and the last of its publisher are missing.
+    fn follows_a_gap(&self, arrival: &Arrival) -> bool {
+        let Some(topic) = self.find(&arrival.topic) else { return false };
+        topic.state.with(|state| {
+            let last = state.heard.iter_mut().find(|(from, _)| *from == arrival.from);
+            let Some((_, last)) = last else {
+                state.heard.push((arrival.from, arrival.n));
+                return false;
+            };
+            arrival.n != std::mem::replace(last, arrival.n) + 1
+        })
+    }
+
+    /// Forget what was heard: what comes next follows no gap that was not told already.
+    fn hear_anew(&self) {
+        for shard in &self.shards {
+            let topics: Vec<_> = shard.with(|topics| topics.values().cloned().collect());
+            topics.iter().for_each(|topic| topic.state.with(|state| state.heard = Vec::new()));
+        }
     }
 
     /// Hand an arrival to whom it is for. The header is put before the text once, for all of them.

@@ -110,6 +110,7 @@ impl Hub {
         }
         let (waiting, linger) = topic.state.with(|state| {
             state.uplink.stage = if over.is_ok() { Stage::Up(life.me) } else { Stage::Down };
+            state.heard = Vec::new();
             // Everybody may have left meanwhile.
             let linger = over.is_ok() && state.listeners.is_empty() && !state.uplink.lingering;
             state.uplink.lingering |= linger;

@@ -79,10 +79,13 @@ pub(crate) async fn exit_all(mesh: &Mesh, conn: &Conn) -> Result<()> {
     Ok(())
 }
 
-/// Take every member of other instances out at the backend, then have these forget it as well.
-pub(super) async fn clear_elsewhere(mesh: &Mesh, room: &RoomName) -> Result<()> {
+/// Take every member out, of all instances. These are told first: one that does not hear of it finds out that it missed
+/// something, and enters its members again.
+pub(super) async fn clear(mesh: &Mesh, room: &RoomName) -> Result<()> {
     let (instance, key) = (&mesh.0.instance, key(room));
     let life = instance.life();
+    instance.publish(Announce::control(key.clone(), Audience::All, Control::ClearRoom)).await?;
+    clear_local(mesh, room).await?;
     let mut after = 0;
     loop {
         let roll = instance.call(life.link.roll(&key, after, instance.limits.page_max)).await?;
@@ -92,7 +95,7 @@ pub(super) async fn clear_elsewhere(mesh: &Mesh, room: &RoomName) -> Result<()> 
             stream::iter(roll.members).map(|member| take_out(mesh.clone(), room.clone(), member.who));
         leaving.buffer_unordered(CLEAR_AT_ONCE).try_collect::<()>().await?;
     }
-    instance.publish(Announce::control(key, Audience::All, Control::ClearRoom)).await
+    Ok(())
 }
 
 async fn take_out(mesh: Mesh, room: RoomName, who: ConnId) -> Result<()> {

@@ -114,8 +114,7 @@ impl RoomRef<'_> {
     /// `unavailable`, when some may be out and others not.
     pub async fn clear(&self) -> Result<()> {
         let name = self.name()?;
-        membership::clear_local(self.mesh, &name).await?;
-        membership::clear_elsewhere(self.mesh, &name).await?;
+        membership::clear(self.mesh, &name).await?;
         self.remove_metadata().await
     }
 
