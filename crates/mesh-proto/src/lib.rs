@@ -1,4 +1,4 @@
-//! The wire protocol of Mesh: frames, error and close codes, names, ids, positions and limits.
+//! The wire protocol of Mesh: frames, error and close codes, names, ids, positions, JSON patches and limits.
 //!
 //! Nothing here does IO, waits or reads a clock. `PROTOCOL.md` says the same in prose.
 

@@ -7,7 +7,7 @@ const NOWHERE: u32 = u32::MAX;
 /// The pairs of places that hold the same in `a` and `b`, as many as there can be, in order. `None` if finding them
 /// takes more than half of the cells that are left: then other lists have a chance. A cell is the end of a diagonal in a
 /// row, of 4 bytes, or a step along one, of none.
-pub(super) fn common(a: &[u32], b: &[u32], cells_left: &mut usize) -> Option<Vec<(usize, usize)>> {
+pub(super) fn common(a: &[u64], b: &[u64], cells_left: &mut usize) -> Option<Vec<(usize, usize)>> {
     let mut search = Search { a, b, rows: Vec::new(), cells_left: *cells_left / 2 };
     *cells_left -= search.cells_left;
     while !search.row()? {}
@@ -16,8 +16,8 @@ pub(super) fn common(a: &[u32], b: &[u32], cells_left: &mut usize) -> Option<Vec
 }
 
 struct Search<'a> {
-    a: &'a [u32],
-    b: &'a [u32],
+    a: &'a [u64],
+    b: &'a [u64],
     /// Row `d` holds how far in `a` one gets with `d` removals and insertions, for each diagonal. Its place `i` is the
     /// diagonal `2 * i - d`, which is the place in `a` minus the place in `b`.
     rows: Vec<Vec<u32>>,
@@ -89,7 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The same by the table of the textbook: its length.
-    fn longest(a: &[u32], b: &[u32]) -> usize {
+    fn longest(a: &[u64], b: &[u64]) -> usize {
         let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
         for x in 0..a.len() {
             for y in 0..b.len() {
@@ -100,7 +100,7 @@ mod tests {
         table[a.len()][b.len()]
     }
 
-    fn check(a: &[u32], b: &[u32]) {
+    fn check(a: &[u64], b: &[u64]) {
         let pairs = common(a, b, &mut { usize::MAX }).expect("no bound");
         assert!(
             pairs.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 < two[1].1),
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_window_that_slides_takes_few_cells() {
-        let all: Vec<u32> = (0..5010).collect();
+        let all: Vec<u64> = (0..5010).collect();
         let mut cells = 400_000;
         let pairs = common(&all[..5000], &all[10..], &mut cells).expect("few cells");
         assert_eq!(pairs.len(), 4990);
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn lists_with_nothing_in_common_meet_the_bound() {
-        let (a, b): (Vec<u32>, Vec<u32>) = ((0..5000).collect(), (5000..10_000).collect());
+        let (a, b): (Vec<u64>, Vec<u64>) = ((0..5000).collect(), (5000..10_000).collect());
         let mut cells = 1_000_000;
         assert_eq!(common(&a, &b, &mut cells), None);
         assert_eq!(cells, 500_000);
@@ -142,8 +142,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_longer_subsequence_is_common(
-            a in prop::collection::vec(0u32..5, 0..30),
-            b in prop::collection::vec(0u32..5, 0..30),
+            a in prop::collection::vec(0u64..5, 0..30),
+            b in prop::collection::vec(0u64..5, 0..30),
         ) {
             check(&a, &b);
         }

@@ -1,7 +1,7 @@
 //! Which item of the new list is which item of the old one.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -67,10 +67,10 @@ struct Window<'a> {
 
 impl Window<'_> {
     fn align(mut self, cells_left: &mut usize, steps: &mut Steps) -> Result<Alignment, Spent> {
-        let kept = if self.old.len().min(self.new.len()) < 2 && self.old.len() == self.new.len() {
-            Vec::new() // One item, which is not the same in both, or none.
-        } else {
-            self.kept(cells_left, steps)?
+        let kept = match (self.old.len(), self.new.len()) {
+            // What is there is not the same in both.
+            (0, _) | (_, 0) | (1, 1) => Vec::new(),
+            _ => self.kept(cells_left, steps)?,
         };
         let (mut x, mut y) = (0, 0);
         for (kept_x, kept_y) in kept.into_iter().chain([(self.old.len(), self.new.len())]) {
@@ -82,37 +82,17 @@ impl Window<'_> {
 
     /// The pairs of places in the window that hold the same and stay. None where finding them takes too much.
     fn kept(&self, cells_left: &mut usize, steps: &mut Steps) -> Result<Vec<(usize, usize)>, Spent> {
-        // Equal values get equal numbers. The hasher has no seed, so that a run is a function of its input.
-        let mut numbers: HashMap<&Value, (u32, bool), BuildHasherDefault<DefaultHasher>> = HashMap::default();
-        let mut old_numbers = Vec::with_capacity(self.old.len());
-        for (number, value) in (0..).zip(self.old) {
-            steps.take_whole(value)?;
-            old_numbers.push(numbers.entry(value).or_insert((number, false)).0);
-        }
+        let (old, new) = (hashes(self.old, steps)?, hashes(self.new, steps)?);
         // What is in one list alone cannot stay, and is not searched: where all items changed, nothing is.
-        let (mut new_places, mut new_numbers) = (Vec::new(), Vec::new());
-        for (place, value) in self.new.iter().enumerate() {
-            steps.take_whole(value)?;
-            if let Some((number, is_in_both)) = numbers.get_mut(value) {
-                *is_in_both = true;
-                new_places.push(place);
-                new_numbers.push(*number);
-            }
-        }
-        let old_places: Vec<usize> =
-            (0..self.old.len()).filter(|place| numbers[&self.old[*place]].1).collect();
-        let old_numbers: Vec<u32> = old_places.iter().map(|place| old_numbers[*place]).collect();
-        let pairs = common(&old_numbers, &new_numbers, cells_left).unwrap_or_default();
+        let (old_places, new_places) = (places_in_both(&old, &new), places_in_both(&new, &old));
+        let old: Vec<u64> = old_places.iter().map(|place| old[*place]).collect();
+        let new: Vec<u64> = new_places.iter().map(|place| new[*place]).collect();
+        let pairs = common(&old, &new, cells_left).unwrap_or_default();
         Ok(pairs.into_iter().map(|(x, y)| (old_places[x], new_places[y])).collect())
     }
 
     /// Between two items that stay: pairs, and then what is gone or added.
-    fn gap(
-        &mut self,
-        old: std::ops::Range<usize>,
-        new: std::ops::Range<usize>,
-        steps: &mut Steps,
-    ) -> Result<(), Spent> {
+    fn gap(&mut self, old: Range<usize>, new: Range<usize>, steps: &mut Steps) -> Result<(), Spent> {
         let pairs = old.len().min(new.len());
         // With more on one side, the pairs begin together or end together, whichever has more in common.
         let (old_skip, new_skip) = (old.len() - pairs, new.len() - pairs);
@@ -137,6 +117,23 @@ impl Window<'_> {
         }
         Ok(())
     }
+}
+
+/// Values by 64 bits each. Those with the same bits are taken for equal: should they ever differ, the patch does not give
+/// the new value, which is found out. They are compared and sorted, never put into buckets, so that values chosen to
+/// meet in a bucket cost nothing. There is no seed: a run is a function of its input.
+fn hashes(values: &[Value], steps: &mut Steps) -> Result<Vec<u64>, Spent> {
+    let hash = |value| {
+        steps.take_whole(value)?;
+        Ok(BuildHasherDefault::<DefaultHasher>::default().hash_one(value))
+    };
+    values.iter().map(hash).collect()
+}
+
+fn places_in_both(hashes: &[u64], others: &[u64]) -> Vec<usize> {
+    let mut others = others.to_vec();
+    others.sort_unstable();
+    (0..hashes.len()).filter(|place| others.binary_search(&hashes[*place]).is_ok()).collect()
 }
 
 /// How much two values look like one that changed: the members they share that are no objects or lists.
