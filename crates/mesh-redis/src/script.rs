@@ -66,6 +66,7 @@ scripts! {
     BURY = "bury": "alive" "roster";
     FORGET = "forget": "alive";
     LIVING = "living": "alive";
+    MINE = "mine": "alive" "roster";
 }
 
 #[cfg(test)]

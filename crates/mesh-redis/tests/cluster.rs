@@ -10,8 +10,8 @@ use support::{Cluster, KEEP, Peer, Server, entry, eventually, room};
 use tokio::time::Instant;
 
 /// From the death of a master to everything working again: what the cluster takes to notice (1.5 s here) and to vote, and
-/// a look at who serves what.
-const FAILOVER_MAX: Duration = Duration::from_secs(12);
+/// a look at who serves what; and once more the same, if a vote fails because the machine is busy.
+const FAILOVER_MAX: Duration = Duration::from_secs(25);
 
 #[tokio::test]
 async fn the_death_of_a_master_is_outlived() {

@@ -169,6 +169,14 @@ impl Link for RedisLink {
         Box::pin(self.list_rosters(kind, prefix, after, limit))
     }
 
+    fn mine<'a>(
+        &'a self,
+        after: Option<&'a (Key, ConnId)>,
+        limit: usize,
+    ) -> Done<'a, Vec<(Key, ConnId)>> {
+        Box::pin(self.do_mine(after, limit))
+    }
+
     fn beat(&self) -> Done<'_, Beat> {
         Box::pin(self.do_beat())
     }

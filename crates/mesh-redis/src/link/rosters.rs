@@ -9,9 +9,9 @@ use mesh_proto::ConnId;
 
 use super::RedisLink;
 use crate::call::Call;
-use crate::key::{Shard, letter, range};
+use crate::key::{Shard, kind, letter, range};
 use crate::reply::Reply;
-use crate::script::{ENTER, FIND, LEAVE, ROLL, ROSTERS};
+use crate::script::{ENTER, FIND, LEAVE, MINE, ROLL, ROSTERS};
 
 /// Names of one page of a list at most, of each shard: a bound on one answer.
 pub(super) const LIST_MAX: usize = 100_000;
@@ -117,7 +117,7 @@ impl RedisLink {
         let calls = shards.iter().map(|(shard, indices)| {
             let call = indices.iter().fold(self.call(&FIND, *shard), |call, index| {
                 let (roster, who) = &wanted[*index];
-                call.key(keys.seats(roster)).arg(who.to_string())
+                call.key(keys.seats(roster)).key(keys.order(roster)).arg(who.to_string())
             });
             (*shard, call)
         });
@@ -133,6 +133,30 @@ impl RedisLink {
             // Nobody was asked, and the dead are told all the same.
             self.check().await?;
         }
+        Ok(found)
+    }
+
+    pub(super) async fn do_mine(
+        &self,
+        after: Option<&(Key, ConnId)>,
+        limit: usize,
+    ) -> Result<Vec<(Key, ConnId)>> {
+        let limit = limit.min(PAGE_MAX);
+        // As in the owner index; by this the shards are merged.
+        let mark = |(roster, who): &(Key, ConnId)| format!("{}{who} {}", letter(roster.kind), roster.name);
+        let from = after.map_or_else(|| "-".to_owned(), |after| format!("({}", mark(after)));
+        let call = |shard| self.call(&MINE, shard).arg(from.clone()).number(limit as u64);
+        let mut found = Vec::new();
+        for (_, mut reply) in self.commands.run_everywhere(call).await? {
+            let mut list = reply.list()?;
+            while !list.is_empty() {
+                let kind = kind(&list.text()?).ok_or_else(|| list.strange())?;
+                let who = list.parse()?;
+                found.push((Key::new(kind, list.text()?), who));
+            }
+        }
+        found.sort_by_cached_key(mark);
+        found.truncate(limit);
         Ok(found)
     }
 

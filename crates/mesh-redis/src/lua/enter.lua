@@ -15,11 +15,12 @@ if owner ~= ARGV[1] then
     redis.call('ZREM', owned(owner), mark)
   end
 end
+-- Also where it was in, as a key may have been evicted.
+redis.call('ZADD', KEYS[3], int(offset), ARGV[4])
+redis.call('ZADD', KEYS[5], 0, ARGV[6])
 if before then
   return { 1, 0, int(offset) }
 end
-redis.call('ZADD', KEYS[3], int(offset), ARGV[4])
-redis.call('ZADD', KEYS[5], 0, ARGV[6])
 if ARGV[8] then
   say(KEYS[6], ARGV[3], '-', ARGV[8])
 end

@@ -12,7 +12,7 @@ use mesh_redis::Redis;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long something that must come may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const KEEP: Keep =
     Keep { count_max: 1000, bytes_max: 1 << 20, age_max: Duration::from_secs(3600) };
@@ -70,11 +70,15 @@ impl Peer {
 }
 
 /// Wait until something holds.
-pub(crate) async fn eventually<F: Future<Output = bool>>(mut holds: impl FnMut() -> F) {
-    let until = Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(Instant::now() < until, "it never came true");
-        sleep(Duration::from_millis(5)).await;
+#[track_caller]
+pub(crate) fn eventually<F: Future<Output = bool>>(mut holds: impl FnMut() -> F) -> impl Future<Output = ()> {
+    let asked = std::panic::Location::caller();
+    async move {
+        let until = Instant::now() + PATIENCE;
+        while !holds().await {
+            assert!(Instant::now() < until, "it never came true: {asked}");
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
