@@ -57,7 +57,7 @@ fn the_cases_of_the_rfc_hold() {
 
 #[test]
 fn the_cases_that_both_ends_agree_on_hold() {
-    assert_eq!(check("apply.json", &[]), 259);
+    assert_eq!(check("apply.json", &[]), 261);
 }
 
 const SEED: u64 = 6902;

@@ -10,7 +10,7 @@
 //! and `-0`, and so are 2^53 and 2^53 + 1. `test` goes by this rule, here and in TypeScript ([`equal`]).
 //!
 //! `diff` is stricter, because a reader in Rust sees more: it tells integers from floats, and all integers apart, as
-//! `==` of [`Value`](serde_json::Value) does. Whoever applies its patches has at each version what `==` calls the stored
+//! `==` of [`Value`] does. Whoever applies its patches has at each version what `==` calls the stored
 //! value, and therefore what `equal` does. Only the sign of a zero that is a float is told by neither.
 
 mod apply;

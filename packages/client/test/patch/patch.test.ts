@@ -1,15 +1,7 @@
-import { afterEach, expect, test } from "vitest";
+import "./canary.js";
+import { expect, test } from "vitest";
 import { applyPatch, type PatchOperation, patchInPlace } from "../../src/patch.js";
 import { copy, freeze, text } from "./json.js";
-
-// The canary: what touches what all objects inherit throws, or is found after the test.
-Object.freeze(Object.prototype);
-Object.freeze(Array.prototype);
-afterEach(() => {
-  expect(({} as Record<string, unknown>).polluted).toBeUndefined();
-  expect(([] as unknown as Record<string, unknown>).polluted).toBeUndefined();
-  expect((() => {}) as unknown as Record<string, unknown>).not.toHaveProperty("polluted");
-});
 
 /** A document of which nothing may change. */
 function document(): { a: { b: number[]; c: object }; d: object[]; e: string } {
