@@ -4,8 +4,11 @@
 local P = string.sub(KEYS[1], 1, -6)
 local WEEK_MS = 604800000
 
--- Lua would write big numbers with an exponent.
+-- Lua would write numbers from 10^14 on with an exponent.
 local function int(number)
+  if number < 100000000000000 then
+    return tostring(number)
+  end
   return string.format('%.0f', number)
 end
 

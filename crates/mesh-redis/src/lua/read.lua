@@ -4,17 +4,17 @@ local log = open(KEYS[2], KEYS[3])
 if not log then
   return { 1 }
 end
-if trim(log, KEYS[3], now_ms()) then
-  redis.call('HSET', KEYS[2], 'f', int(log.f), 'b', int(log.b), 'x', int(log.x))
+if trim(log, KEYS[3], now_ms(), true) then
+  redis.call('HSET', KEYS[2], 'f', int(log.f), 'p', int(log.p), 'b', int(log.b), 'z', exact(log), 'x', int(log.x))
 end
 local limit, offset = tonumber(ARGV[3]), tonumber(ARGV[4])
-local oldest, stop = log.f + 1, log.o + 1
+local first, stop = log.f + 1, log.o + 1
 local from, lost = stop, 0
 if ARGV[2] == 'n' then
-  from = math.max(oldest, stop - limit)
+  from = math.max(first, stop - limit)
 elseif ARGV[2] == 'b' then
-  stop = math.max(oldest, math.min(offset, stop))
-  from = math.max(oldest, stop - limit)
+  stop = math.max(first, math.min(offset, stop))
+  from = math.max(first, stop - limit)
 else
   local tag = ARGV[6]
   if offset == log.o then
@@ -25,10 +25,10 @@ else
   if ARGV[5] ~= log.e or offset > log.o or tag ~= ARGV[6] then
     lost = 1
   else
-    if offset + 1 < oldest then
+    if offset + 1 < first then
       lost = 1
     end
-    from = math.max(oldest, offset + 1)
+    from = math.max(first, offset + 1)
     stop = math.min(from + limit, stop)
   end
 end
