@@ -96,6 +96,14 @@ impl Client {
         self.ask("mesh/join-room", json!({"roomName": room})).await
     }
 
+    /// Leave a room.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub async fn leave(&self, room: &str) -> Result<Value, Failure> {
+        self.ask("mesh/leave-room", json!({"roomName": room})).await
+    }
+
     /// Who is in a room, by the instance that this is connected to.
     ///
     /// # Errors

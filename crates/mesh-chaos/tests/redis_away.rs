@@ -122,6 +122,40 @@ async fn killed_subscribers_come_back_and_what_they_missed_is_told_of() {
     crowd.is_whole();
 }
 
+/// F9: a subscriber is so far behind that Redis cuts it off.
+#[tokio::test]
+async fn a_subscriber_that_redis_cuts_off_for_its_backlog_comes_back_and_tells_of_what_it_missed() {
+    let redis = Redis::start_with(&["--client-output-buffer-limit", "pubsub 1mb 1mb 0"]).await;
+    let nodes = nodes(&redis.url(), 2).await;
+    let crowd = Crowd::gather(&nodes, 4, 1).await;
+    let text = "x".repeat(100_000);
+    nodes[0].process.pause();
+    let begun = Instant::now();
+    for number in 0..300 {
+        // Nobody listens to these answers: the other one's own members get it all, and are as fast as they are.
+        crowd.askers[1].broadcast(&room(0), "news", json!([number, text])).await.expect("a broadcast");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "for less than its lease");
+    nodes[0].process.resume();
+    let awake = Instant::now();
+    let told = async || nodes[0].count("fault publications may have been missed") > 0;
+    eventually("it is told", PATIENCE, told).await;
+    let heard = crowd.hear_again(awake).await;
+    figure(
+        "30 MB for a subscriber under SIGSTOP that Redis cuts off at 1 MB: every broadcast arrives, after SIGCONT",
+        heard,
+    );
+    at_most_twice(heard, Duration::from_secs(2));
+    for (number, client) in crowd.clients.iter().enumerate() {
+        let heard: Vec<u64> = client.pushes("news").iter().filter_map(|news| news[0].as_u64()).collect();
+        assert!(heard.is_sorted_by(|a, b| a < b), "in order, each once at most");
+        assert!(number < 2 || heard.len() == 300, "the other one's members miss nothing");
+    }
+    assert!(crowd.is_right().await);
+    crowd.is_whole();
+    assert_eq!(tally(&nodes, "leave "), [].into());
+}
+
 /// F7: CLIENT PAUSE.
 #[tokio::test]
 async fn while_redis_answers_nothing_calls_fail_within_their_deadline_and_local_ones_work() {

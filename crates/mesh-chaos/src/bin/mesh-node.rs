@@ -85,6 +85,7 @@ fn server(lines: &SyncSender<String>) -> Builder<()> {
         .on_disconnect(async move |conn: Conn| say(&gone, format!("disconnect {}", conn.id())))
         .on_error(move |error: &Fault| say(&fault, format!("fault {error}")))
         .command("whoami", async |conn: Conn| conn.id())
+        .command("rooms", async |conn: Conn| conn.rooms())
         .command("instance", async |mesh: Mesh, Payload(it): Payload<OfConn>| {
             Ok::<_, MeshError>(mesh.conn(id(&it.id)?).instance().await?.map(|owner| owner.to_string()))
         })
