@@ -93,6 +93,9 @@ pub trait Link: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Done<'a, Vec<(Arc<str>, u64)>>;
 
+    /// Entries that this incarnation put in and that are in, after one of them, in an order of the backend's own.
+    fn mine<'a>(&'a self, after: Option<&'a (Key, ConnId)>, limit: usize) -> Done<'a, Vec<(Key, ConnId)>>;
+
     // -- Leases: an instance that stops beating leaves orphans. Any peer may `leave` them; the first one does.
 
     /// Renew this incarnation's lease. Fails with `Fenced` once it was declared dead.

@@ -303,6 +303,15 @@ impl Link for NaiveLink {
         })
     }
 
+    fn mine<'a>(&'a self, after: Option<&'a (Key, ConnId)>, limit: usize) -> Done<'a, Vec<(Key, ConnId)>> {
+        self.with(move |lists| {
+            let mine = lists.members.iter().filter(|(_, member)| member.owner == self.me);
+            let mut mine: Vec<_> = mine.map(|(key, member)| (key.clone(), member.who)).collect();
+            mine.sort();
+            mine.into_iter().filter(|entry| after.is_none_or(|after| entry > after)).take(limit).collect()
+        })
+    }
+
     fn beat(&self) -> Done<'_, Beat> {
         self.with(|_| Beat { held: true })
     }

@@ -124,6 +124,10 @@ impl Link for LyingLink {
         self.inner.rosters(kind, prefix, after, limit)
     }
 
+    fn mine<'a>(&'a self, after: Option<&'a (Key, ConnId)>, limit: usize) -> Done<'a, Vec<(Key, ConnId)>> {
+        self.inner.mine(after, limit)
+    }
+
     fn beat(&self) -> Done<'_, Beat> {
         self.inner.beat()
     }

@@ -160,7 +160,9 @@ macro_rules! conformance {
                 who_has_arrived_is_in
                 entries_are_found_in_the_order_asked
                 rosters_are_listed_while_somebody_is_in
-                lists_of_rosters_come_in_pages;
+                lists_of_rosters_come_in_pages
+                what_is_mine_is_what_i_put_in_and_is_in
+                what_is_mine_comes_in_pages;
             leases:
                 beating_keeps_a_lease
                 a_slow_instance_that_nobody_noticed_goes_on

@@ -286,3 +286,44 @@ pub async fn lists_of_rosters_come_in_pages(world: &impl World) {
         );
     }
 }
+
+pub async fn what_is_mine_is_what_i_put_in_and_is_in(world: &impl World) {
+    let peers = Peer::attach_all(world, 2).await;
+    let mine = async |peer: &Peer| {
+        let mut mine = peer.link.mine(None, 100).await.unwrap();
+        mine.sort();
+        mine
+    };
+    assert_eq!(mine(&peers[0]).await, []);
+    for (roster, number) in [(room("a"), 1), (room("a"), 2), (presence("a"), 1), (room("b c"), 1)] {
+        peers[0].enter(&roster, conn(number), "").await;
+    }
+    peers[1].enter(&room("a"), conn(3), "").await;
+    peers[1].enter(&room("b c"), conn(1), "taken over").await;
+    peers[1].leave(&room("a"), conn(2)).await;
+    assert_eq!(mine(&peers[0]).await, [(room("a"), conn(1)), (presence("a"), conn(1))]);
+    assert_eq!(mine(&peers[1]).await, [(room("a"), conn(3)), (room("b c"), conn(1))]);
+}
+
+pub async fn what_is_mine_comes_in_pages(world: &impl World) {
+    let peer = Peer::attach(world, 1).await;
+    let mut all = Vec::new();
+    for number in 0..25 {
+        for roster in [room(&format!("r{}", number % 7)), presence("p")] {
+            peer.enter(&roster, conn(number), "").await;
+            all.push((roster, conn(number)));
+        }
+    }
+    let mut found = Vec::new();
+    loop {
+        let page = peer.link.mine(found.last(), 10).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        assert!(page.len() <= 10);
+        found.extend(page);
+    }
+    found.sort();
+    all.sort();
+    assert_eq!(found, all, "each once");
+}

@@ -31,6 +31,7 @@ pub enum Op {
     Roll,
     Find,
     Rosters,
+    Mine,
     Beat,
     Orphans,
 }

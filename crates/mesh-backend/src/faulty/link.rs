@@ -118,6 +118,10 @@ impl Link for FaultyLink {
         call!(self, Rosters, rosters(kind, prefix, after, limit))
     }
 
+    fn mine<'a>(&'a self, after: Option<&'a (Key, ConnId)>, limit: usize) -> Done<'a, Vec<(Key, ConnId)>> {
+        call!(self, Mine, mine(after, limit))
+    }
+
     fn beat(&self) -> Done<'_, Beat> {
         call!(self, Beat, beat())
     }

@@ -264,6 +264,10 @@ impl Link for MemoryLink {
         self.step(move |store| Ok(store.rosters.list(kind, prefix, after, limit)))
     }
 
+    fn mine<'a>(&'a self, after: Option<&'a (Key, ConnId)>, limit: usize) -> Done<'a, Vec<(Key, ConnId)>> {
+        self.step(move |store| Ok(store.rosters.of(self.me, after, limit)))
+    }
+
     fn beat(&self) -> Done<'_, Beat> {
         self.step(|store| {
             let now = Instant::now();

@@ -120,6 +120,25 @@ impl Rosters {
             .collect()
     }
 
+    /// Entries of an owner, by kind, connection and name. Looks at every entry; asked for twice a minute.
+    pub(super) fn of(
+        &self,
+        owner: Incarnation,
+        after: Option<&(Key, ConnId)>,
+        limit: usize,
+    ) -> Vec<(Key, ConnId)> {
+        let order = |(key, who): &(Key, ConnId)| (key.kind, *who, key.name.clone());
+        let after = after.map(order);
+        let all = self.rosters.iter().flat_map(|(key, roster)| {
+            let seats = self.seats.range((roster.id, 0)..=(roster.id, u64::MAX));
+            seats.filter(|(_, seat)| seat.owner == owner).map(move |(_, seat)| (key.clone(), seat.who))
+        });
+        let mut all: Vec<_> = all.filter(|entry| Some(order(entry)) > after).collect();
+        all.sort_by_key(order);
+        all.truncate(limit);
+        all
+    }
+
     /// The first `limit` entries whose owner is dead. Looks at every entry; asked for only while there is one.
     pub(super) fn orphans(&self, is_dead: impl Fn(Incarnation) -> bool, limit: usize) -> Vec<Orphan> {
         if limit == 0 {

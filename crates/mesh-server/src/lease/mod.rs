@@ -1,8 +1,10 @@
 //! Staying alive in the eyes of others: beating, and what happens when that was not enough.
 
+mod audit;
 mod orphans;
 mod revival;
 
+use std::collections::BTreeSet;
 use std::sync::Weak;
 use std::time::Duration;
 
@@ -20,12 +22,18 @@ use crate::{answer, room};
 const BEAT: Duration = Duration::from_secs(2);
 /// A beat that failed is tried again after this long.
 const BEAT_AGAIN: Duration = Duration::from_millis(250);
+/// Between two audits.
+const AUDIT: Duration = Duration::from_secs(30);
+/// The next one after publications were missed, or after one that failed or suspects something.
+const AUDIT_SOON: Duration = Duration::from_secs(10);
 /// Between two looks for what dead instances left behind.
 const ORPHANS: Duration = Duration::from_secs(1);
 
 /// Keep an instance alive, and bury the dead, until it stops.
 pub(crate) async fn keep(mesh: Weak<Inner>) {
-    let (mut beat_at, mut orphans_at) = (Instant::now() + BEAT, Instant::now() + ORPHANS);
+    let start = Instant::now();
+    let (mut beat_at, mut orphans_at, mut audit_at) = (start + BEAT, start + ORPHANS, start + AUDIT);
+    let mut suspects = audit::Suspects::new();
     loop {
         let Some(inner) = mesh.upgrade() else { return };
         let lives = inner.instance.lives.clone();
@@ -33,21 +41,26 @@ pub(crate) async fn keep(mesh: Weak<Inner>) {
         tokio::select! {
             biased;
             () = lives.doubted() => beat_at = Instant::now(),
-            () = sleep_until(beat_at.min(orphans_at)) => {}
+            () = sleep_until(beat_at.min(orphans_at).min(audit_at)) => {}
         }
         let Some(inner) = mesh.upgrade() else { return };
         let mesh = Mesh(inner);
         if Instant::now() >= beat_at {
             let held = beat(&mesh).await;
             beat_at = Instant::now() + if held { BEAT } else { BEAT_AGAIN };
-            if held && mesh.0.instance.lives.take_missed() && revival::compare(&mesh).await.is_err() {
-                mesh.0.instance.lives.missed();
-                beat_at = Instant::now() + BEAT_AGAIN;
+            if held && mesh.0.instance.lives.take_missed() {
+                audit_at = Instant::now();
             }
         }
         if Instant::now() >= orphans_at {
             orphans::bury(&mesh).await;
             orphans_at = Instant::now() + ORPHANS;
+        }
+        if Instant::now() >= audit_at {
+            let audited = audit::audit(&mesh, std::mem::take(&mut suspects)).await;
+            let is_well = audited.as_ref().is_ok_and(BTreeSet::is_empty);
+            suspects = audited.unwrap_or_default();
+            audit_at = Instant::now() + if is_well { AUDIT } else { AUDIT_SOON };
         }
     }
 }

@@ -11,16 +11,13 @@ use tokio::time::{sleep, timeout};
 
 use super::hand_out_arrivals;
 use crate::conn::Conn;
-use crate::error::Result;
-use crate::instance::{connections_shard, instance_topic};
+use crate::instance::instance_topic;
 use crate::life::Life;
 use crate::mesh::Mesh;
 use crate::room;
 
 /// Entries made at once.
 const AT_ONCE: usize = 256;
-/// Entries looked for in one round trip.
-const LOOK_MAX: usize = 1000;
 /// What failed is tried again after this long.
 const AGAIN: Duration = Duration::from_millis(250);
 
@@ -50,36 +47,17 @@ pub(super) async fn revive(mesh: &Mesh) {
     enter_all(mesh, &life, mesh.local_conns().into_iter().flat_map(entries).collect()).await;
 }
 
-/// After publications were missed: what this instance has and the backend does not, is entered again. Somebody may have
-/// taken it out, and the word of it went by.
-pub(super) async fn compare(mesh: &Mesh) -> Result<()> {
-    let instance = &mesh.0.instance;
-    let life = instance.life();
-    let all: Vec<Entry> = mesh.local_conns().into_iter().flat_map(entries).collect();
-    for some in all.chunks(LOOK_MAX) {
-        let key = |(conn, room): &Entry| match room {
-            None => (connections_shard(conn.id()), conn.id()),
-            Some(room) => (room::key(room), conn.id()),
-        };
-        let wanted: Vec<_> = some.iter().map(key).collect();
-        let found = instance.call(life.link.find(&wanted)).await?;
-        let missing =
-            some.iter().zip(found).filter(|(_, found)| found.is_none()).map(|(entry, _)| entry.clone());
-        enter_all(mesh, &life, missing.collect()).await;
-    }
-    Ok(())
-}
-
 /// A connection's place in the list of connections, or in a room.
-type Entry = (Conn, Option<RoomName>);
+pub(super) type Entry = (Conn, Option<RoomName>);
 
-async fn enter_all(mesh: &Mesh, life: &Arc<Life>, entries: Vec<Entry>) {
+/// Enter all of these again, until they are in, or closed, or this life is over.
+pub(super) async fn enter_all(mesh: &Mesh, life: &Arc<Life>, entries: Vec<Entry>) {
     let entering = entries.into_iter().map(|(conn, room)| enter(mesh.clone(), life.clone(), conn, room));
     stream::iter(entering).for_each_concurrent(AT_ONCE, |entering| entering).await;
 }
 
 /// Everything of a connection that is to be entered: itself, then its rooms.
-fn entries(conn: Conn) -> impl Iterator<Item = Entry> {
+pub(super) fn entries(conn: Conn) -> impl Iterator<Item = Entry> {
     let rooms = conn.rooms();
     std::iter::once(None).chain(rooms.into_iter().map(Some)).map(move |room| (conn.clone(), room))
 }

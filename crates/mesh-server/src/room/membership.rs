@@ -212,6 +212,11 @@ fn hook_command(mesh: &Mesh, conn: &Conn, room: &RoomName) -> Command {
 }
 
 impl Rooms {
+    /// Whether it is in, or on its way in or out.
+    pub(crate) fn is_about(&self, room: &RoomName) -> bool {
+        self.entries.iter().any(|entry| entry.room == *room)
+    }
+
     fn find(&mut self, room: &RoomName) -> Option<&mut Membership> {
         self.entries.iter_mut().find(|entry| entry.room == *room)
     }

@@ -15,7 +15,7 @@ use super::stage::{Bug, Stage};
 use super::verdict;
 
 /// How long a world has, after the last fault, until everything has to be as it must.
-const PEACE: Duration = Duration::from_secs(20);
+const PEACE: Duration = Duration::from_secs(60);
 
 /// How a world ended.
 #[derive(Clone, Debug)]
