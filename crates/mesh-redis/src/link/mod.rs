@@ -169,11 +169,7 @@ impl Link for RedisLink {
         Box::pin(self.list_rosters(kind, prefix, after, limit))
     }
 
-    fn mine<'a>(
-        &'a self,
-        after: Option<&'a (Key, ConnId)>,
-        limit: usize,
-    ) -> Done<'a, Vec<(Key, ConnId)>> {
+    fn mine<'a>(&'a self, after: Option<&'a (Key, ConnId)>, limit: usize) -> Done<'a, Vec<(Key, ConnId)>> {
         Box::pin(self.do_mine(after, limit))
     }
 
