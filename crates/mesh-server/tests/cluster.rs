@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mesh_backend::Op;
 use mesh_server::testing::{Client, Cluster};
 use mesh_server::{Builder, Conn, ConnId, Fault, Mesh, Name, Room, any};
 use serde_json::{Value, json};
@@ -200,6 +201,24 @@ async fn a_client_that_closes_while_the_backend_is_away_leaves_no_ghost() {
     assert_eq!(members(cluster.mesh(1), "r").await, []);
     assert_eq!(cluster.mesh(1).conns_metadata::<Value>(0).await.expect("connections").0, []);
     assert_eq!(of(&log, "leave").iter().map(|(_, times)| *times).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_before_a_departure_is_known_is_told_of_as_often_as_it_left() {
+    let log = Log::default();
+    let for_all = log.clone();
+    let cluster = Cluster::start(1, move |_| watched(&for_all)).await.expect("a cluster");
+    let mut client = cluster.client(0);
+    join(&mut client, "r").await;
+    // It takes place, and the answer is lost.
+    cluster.faults(0).fail_next(Op::Leave, mesh_backend::Fault::After);
+    let failed = client.command("mesh/leave-room", json!({"roomName": "r"})).await.expect_err("no answer");
+    assert_eq!(failed.code, "EUNAVAILABLE");
+    join(&mut client, "r").await;
+    pass(2).await;
+    let times = |what| of(&log, what).iter().map(|(_, times)| *times).sum::<u32>();
+    assert_eq!(times("join"), times("leave") + 1);
+    assert_eq!(members(cluster.mesh(0), "r").await, [client.id().await]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -153,12 +153,16 @@ async fn go_in(mesh: &Mesh, life: &Life, conn: &Conn, room: &RoomName) -> Result
     // Listen, then enter: what is broadcast once it is a member reaches it.
     instance.hub.listen(&key, &conn.0.outbox).await?;
     let entered = instance.call(life.link.enter(&key, conn.id(), None, None)).await;
-    let was_member = conn.0.rooms.with(|rooms| rooms.find(room).is_some_and(|entry| entry.is_member));
+    let (was_member, unsure) = conn
+        .0
+        .rooms
+        .with(|rooms| rooms.find(room).map_or((false, None), |entry| (entry.is_member, entry.unsure)));
     if entered.is_err() && !was_member {
         instance.hub.unlisten(&key, conn.id());
     }
-    // New to others, or to us: the answer to an earlier try may have been lost.
-    let is_new = entered?.new || !was_member;
+    // New to us: the answer to an earlier try may have been lost. New to others: they were told that it is out, but for a
+    // departure of our own whose answer was lost, and which was not told of.
+    let is_new = (entered?.new && unsure != Some(life.me)) || !was_member;
     let hook = mesh.0.rooms.find(room.as_str()).and_then(|policy| policy.on_join.clone());
     let greeting = hook.filter(|_| is_new).map(|hook| {
         let (cmd, timeout) = (hook_command(mesh, conn, room), instance.limits.guard_timeout);
