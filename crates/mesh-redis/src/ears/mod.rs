@@ -14,6 +14,7 @@ mod keeper;
 mod topics;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use mesh_backend::{Inbox, Key, Result};
 use mesh_proto::{Entropy, Incarnation};
@@ -26,6 +27,9 @@ use self::topics::State;
 use crate::call::Commands;
 use crate::error::{said, unavailable};
 use crate::io::{Spawner, Task};
+
+/// How long a new link may take to hear every Redis: a connection is dialled within 1 s, and then again.
+const OPEN_MAX: Duration = Duration::from_secs(3);
 
 /// Waits until what was published before has arrived.
 #[cfg(feature = "testing")]
@@ -61,7 +65,6 @@ impl Ears {
         spawner: &Spawner,
         entropy: Arc<Entropy>,
     ) -> Result<Self> {
-        let deadline = commands.deadline;
         let shared = Arc::new(Shared {
             me,
             inbox,
@@ -75,7 +78,7 @@ impl Ears {
         let ears = Self { shared: shared.clone(), _keeper: keeper };
         let mut resumed = shared.resumed.subscribe();
         // The keeper begins a feed for each node before it does anything else; none is listed as long as it has not run.
-        let all = timeout(deadline, resumed.wait_for(|_| shared.with(|state| state.is_whole()))).await;
+        let all = timeout(OPEN_MAX, resumed.wait_for(|_| shared.with(|state| state.is_whole()))).await;
         match all {
             Ok(Ok(_)) => Ok(ears),
             _ => Err(unavailable(

@@ -247,6 +247,7 @@ impl State {
     }
 
     /// Whether our own publication of this number came back from every node.
+    #[cfg(feature = "testing")]
     pub(super) fn has_echo(&self, number: u64) -> bool {
         self.feeds.values().all(|feed| feed.echo >= number)
     }
