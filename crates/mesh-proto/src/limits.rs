@@ -117,15 +117,15 @@ pub struct PatchLimits {
     /// Bytes of one path as written (4 KiB). Over it: as with [`ops_max`](Self::ops_max).
     pub path_bytes_max: usize,
     /// Names in one path, and brackets around the innermost value that an operation puts in place (64), so that what a
-    /// patch makes can be read again. Over it: as with [`ops_max`](Self::ops_max).
+    /// patch makes can be read again. Over it: an application's is refused, and instead of ours the value is sent in full.
     pub depth_max: usize,
     /// JSON bytes that the `copy` operations of one patch add (256 KiB): each can double a document. Over it: refused.
     pub copy_bytes_max: usize,
     /// Cells of the search for what lists have in common (2,097,152), of 4 bytes each while it runs. One pair of lists
     /// takes at most half of what is left. Over it: their items are compared in order.
     pub cells_max: usize,
-    /// Values looked at, and 16 bytes of text, or 4 items moved within a list, count as one (4,194,304). Over it: an
-    /// application's patch is refused, and instead of ours the value is sent in full.
+    /// Values looked at, and 16 bytes of text, or 4 items moved within a list, count as one (4,194,304). Over it: as with
+    /// [`depth_max`](Self::depth_max).
     pub steps_max: usize,
 }
 

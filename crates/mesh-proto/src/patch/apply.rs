@@ -163,7 +163,8 @@ mod tests {
     }
 
     fn check(document: Value, patch: Value, expected: Option<(usize, Fault)>) {
-        assert_eq!(fault(&document, &patch, &PatchLimits::default()), expected, "{document} {patch}");
+        let found = fault(&document, &patch, &PatchLimits::default());
+        assert_eq!(found, expected, "{:.500} {:.500}", document.to_string(), patch.to_string());
     }
 
     #[test]
@@ -215,7 +216,9 @@ mod tests {
         check(document.clone(), json!(vec![&shift; 100]), None);
         let limit = PatchLimits::default().steps_max;
         let shifts = 4 * limit / 100_000;
-        check(document, json!(vec![&shift; 1000]), Some((shifts, Fault::Steps(limit))));
+        check(document.clone(), json!(vec![&shift; 1000]), Some((shifts, Fault::Steps(limit))));
+        let insert = json!({ "op": "add", "path": "/0", "value": 1 });
+        check(document, json!(vec![&insert; 1000]), Some((shifts, Fault::Steps(limit))));
     }
 
     #[test]

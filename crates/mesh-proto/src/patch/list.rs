@@ -194,4 +194,13 @@ mod tests {
         let in_order: Vec<_> = (0..100).map(|at| (at, Origin::Changed(at))).collect();
         assert_eq!(found.changes, in_order);
     }
+
+    #[test]
+    fn to_hash_a_value_takes_the_steps_of_all_of_it() {
+        let old: Vec<Value> = (0..10).map(|at| json!([at, [2, 3], "x".repeat(160)])).collect();
+        let new: Vec<Value> = old.iter().rev().cloned().collect();
+        // Each item takes 6 for its values and 10 for its text.
+        assert_eq!(align(&old, &new, &mut 1000, &mut Steps::new(320)).err(), Some(Spent));
+        assert!(align(&old, &new, &mut 1000, &mut Steps::new(330)).is_ok());
+    }
 }

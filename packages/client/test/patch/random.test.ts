@@ -56,7 +56,11 @@ function isKnownToDiffer(patch: readonly PatchOperation[]): boolean {
   return patch.some((operation) => {
     const { op, path } = operation;
     if ("from" in operation && (path === "" || operation.from === "")) return true;
-    return (op === "remove" && path === "") || (op === "move" && path.startsWith(operation.from));
+    if (op !== "move") return op === "remove" && path === "";
+    // One of them finds the new place before it removes the item that stood before it in a list on the way.
+    const parent = operation.from.slice(0, operation.from.lastIndexOf("/") + 1);
+    const isInside = path.startsWith(parent) && path.slice(parent.length).includes("/");
+    return isInside || path.startsWith(operation.from);
   });
 }
 
@@ -81,6 +85,8 @@ test(
       const theirs = Object.values(libraries).map(attempt);
       // An index such as `01`, or `99` for a copy, is none to us alone: the cases by hand are about those.
       if (ours.endsWith("no index of that list")) continue;
+      // And one of them never gives an object a member of this name.
+      if (ours.includes('"-":')) continue;
       if (ours.startsWith("Operation")) expect(theirs, told).toContain("refused");
       else expect(theirs, told).toEqual([ours, ours, ours]);
       if (ours.startsWith("Operation")) refused += 1;

@@ -141,7 +141,20 @@ fn too_many_operations_say_a_larger_part_at_once() {
 }
 
 #[test]
-fn paths_too_long_or_too_deep_say_a_larger_part_at_once() {
+fn the_last_operation_allowed_is_used() {
+    let object = |x: usize, len: usize| -> Value {
+        let members = (0..len).map(|at| (at.to_string(), json!(x)));
+        members.chain([("text".to_owned(), json!("x".repeat(2000)))]).collect::<Map<_, _>>().into()
+    };
+    let limits = PatchLimits { ops_max: 10, ..PatchLimits::default() };
+    for (changes, expected) in [(9, 9), (10, 10), (11, 1)] {
+        let patch = diff_of_any_size(&object(1, changes), &object(2, changes), &limits).expect("a patch");
+        assert_eq!(patch.ops().len(), expected);
+    }
+}
+
+#[test]
+fn paths_too_long_say_a_larger_part_at_once_and_too_deep_ones_nothing() {
     let limits = PatchLimits { depth_max: 3, path_bytes_max: 10, ..PatchLimits::default() };
     let said =
         |old: Value, new: Value| serde_json::to_value(diff_of_any_size(&old, &new, &limits)).expect("JSON");
@@ -151,6 +164,8 @@ fn paths_too_long_or_too_deep_say_a_larger_part_at_once() {
     assert_eq!(said(long(1), long(2)), json!([replaced("/a", json!({ "a name that is long": 2 }))]));
     let too_deep = |x: u32| json!({ "a": { "b": { "c": { "d": x } } } });
     assert_eq!(said(too_deep(1), too_deep(2)), json!(null), "what it would put in place is too deep");
+    let gone = json!({ "a": { "b": { "c": {} } } });
+    assert_eq!(said(too_deep(1), gone), json!(null), "a reader would refuse the path");
 }
 
 /// What comparing takes, however bad the values are: the steps, where they were enough.
@@ -173,6 +188,9 @@ fn large_values_take_steps_in_proportion() {
             let taken = steps(&old, new).expect("enough");
             assert!(taken < 4 * values, "{taken} steps for {values} values");
         }
+        let limits = PatchLimits::default();
+        let draft = Draft::of(&old, &all, &limits).expect("enough");
+        assert!(draft.cells_left >= limits.cells_max - 1, "nothing is searched where nothing stayed");
     }
 }
 
