@@ -147,6 +147,11 @@ impl Conn {
         self.0.index.with(|index| index.wanted().clone().flatten())
     }
 
+    /// Its metadata as the backend ought to have it; `None` while that changes.
+    pub(crate) fn settled_metadata(&self) -> Option<Option<Bytes>> {
+        self.0.index.with(|index| index.is_settled().then(|| index.wanted().clone().flatten()))
+    }
+
     /// Replace its metadata, here at once and for every instance when this returns.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub(super) async fn audit(mesh: &Mesh, before: Suspects) -> Result<Suspects> {
         instance.call(instance.life().link.leave(key, *who, None)).await?;
     }
     if missing + ghosts.len() > 0 {
-        let why = format!("{missing} entries were missing there and {} were left over", ghosts.len());
+        let why = format!("{missing} entries were missing or old there and {} were left over", ghosts.len());
         mesh.0.reports.fault(&Fault::Backend(why));
     }
     Ok(suspects)
@@ -49,8 +49,20 @@ async fn enter_missing(mesh: &Mesh) -> Result<usize> {
             Some(room) => (room::key(room), conn.id()),
         };
         let wanted: Vec<_> = some.iter().map(key).collect();
+        let metadata: Vec<_> = some.iter().map(|(conn, _)| conn.settled_metadata()).collect();
         let found = instance.call(life.link.find(&wanted)).await?;
-        missing.extend(some.iter().zip(found).filter(|(_, found)| found.is_none()).map(|(it, _)| it.clone()));
+        for ((entry, metadata), found) in some.iter().zip(metadata).zip(found) {
+            let is_there = match (entry, found) {
+                // What a connection says of itself is a part of its entry; unless it says something else just now.
+                ((conn, None), Some(found)) => {
+                    metadata.is_none_or(|it| found.value == it || conn.settled_metadata() != Some(it))
+                }
+                (_, found) => found.is_some(),
+            };
+            if !is_there {
+                missing.push(entry.clone());
+            }
+        }
     }
     let count = missing.len();
     enter_all(mesh, &life, missing).await;
