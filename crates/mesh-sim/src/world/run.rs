@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::caller::{Caller, Seen};
-use super::plan::{Act, Plan};
+use super::plan::{Act, Plan, StoreFault};
 use super::stage::{Bug, Stage};
 use super::verdict;
 
@@ -88,6 +88,8 @@ pub(super) struct World {
     pub(super) killed: bool,
     /// Whether calls or publications were lost or late.
     pub(super) faulted: bool,
+    /// How often the store lost its last writes.
+    pub(super) forgot: u32,
     told: u64,
 }
 
@@ -105,8 +107,18 @@ async fn live(plan: &Plan, bug: Option<Bug>) -> Outcome {
     let stage = stage.expect("a world whose store is there at first");
     let callers = (0..plan.scale.clients).map(|_| None).collect();
     let (past, rooms) = (Vec::new(), plan.scale.rooms);
-    let mut world =
-        World { stage, callers, past, hooks, trace, rooms, killed: false, faulted: false, told: 0 };
+    let mut world = World {
+        stage,
+        callers,
+        past,
+        hooks,
+        trace,
+        rooms,
+        killed: false,
+        faulted: false,
+        forgot: 0,
+        told: 0,
+    };
     // What is to end, and when; by a number, as two may end at once.
     let mut ends: BTreeMap<(Instant, usize), Act> = BTreeMap::new();
     for (number, step) in plan.steps.iter().enumerate() {
@@ -214,6 +226,7 @@ impl World {
             Act::Kill(_) | Act::Start(_) => {}
             Act::CutOff(..) | Act::BlackHole(..) | Act::Flaky(..) | Act::Store(..) => {
                 self.faulted = true;
+                self.forgot += u32::from(matches!(act, Act::Store(StoreFault::FailOver(_), _)));
                 self.stage.begin(act);
             }
         }
