@@ -4,8 +4,11 @@
 #[cfg(feature = "heap")]
 mod heap;
 
+use std::sync::Arc;
+
 use clap::Parser;
-use mesh_server::{Mesh, Payload, RawJson, Room, any};
+use mesh_redis::Redis;
+use mesh_server::{Backend, Memory, Mesh, Payload, RawJson, Room, any};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -18,7 +21,7 @@ struct Args {
     /// Where to listen, on 127.0.0.1.
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Port of a Redis; taken and ignored until there is a backend for it.
+    /// Port of a Redis on 127.0.0.1 to share with other instances. Left out: embedded memory.
     #[arg(long)]
     redis: Option<u16>,
 }
@@ -32,12 +35,14 @@ struct BroadcastRoom {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
-    if args.redis.is_some() {
-        eprintln!("there is no Redis backend yet: this runs on memory");
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().event_interval(1024).enable_all().build()?;
     runtime.block_on(async {
+        let backend: Arc<dyn Backend> = match args.redis {
+            None => Arc::new(Memory::default()),
+            Some(port) => Arc::new(Redis::connect(&format!("redis://127.0.0.1:{port}")).await?),
+        };
         let mesh = Mesh::builder()
+            .backend(backend)
             .command("echo", async |payload: RawJson| payload)
             .command("broadcast-room", async |mesh: Mesh, Payload(it): Payload<BroadcastRoom>| {
                 mesh.room(&it.room_name).broadcast("message", &it.payload).await.map(|()| true)

@@ -2,13 +2,17 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::any;
-use mesh_server::{Claims, Conn, ConnId, Login, Mesh, MeshError, Meta, Payload, Result, Room};
+use mesh_redis::Redis;
+use mesh_server::{
+    Backend, Claims, Conn, ConnId, Login, Memory, Mesh, MeshError, Meta, Payload, Result, Room,
+};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -87,13 +91,17 @@ struct Rename {
 }
 
 /// Serve until the process is told to stop.
-pub(crate) async fn run(addr: SocketAddr) -> anyhow::Result<()> {
+pub(crate) async fn run(addr: SocketAddr, redis: Option<&str>) -> anyhow::Result<()> {
+    let backend: Arc<dyn Backend> = match redis {
+        None => Arc::new(Memory::default()),
+        Some(url) => Arc::new(Redis::connect(url).await?),
+    };
     let listener = TcpListener::bind(addr)
         .await
         .with_context(|| format!("cannot listen on {addr} (--addr takes another address)"))?;
     let addr = listener.local_addr()?;
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let mesh = mesh().await?;
+    let mesh = mesh(backend).await?;
     let app = app(&mesh).into_make_service_with_connect_info::<SocketAddr>();
 
     let mut stdout = std::io::stdout();
@@ -131,7 +139,7 @@ fn app(mesh: &Mesh) -> Router {
     Router::new().route("/", mesh_or_page).merge(mesh.router("/mesh")).fallback(page::file)
 }
 
-async fn mesh() -> Result<Mesh> {
+async fn mesh(backend: Arc<dyn Backend>) -> Result<Mesh> {
     let room = Room::open()
         .on_join(async |mesh: Mesh, conn: Conn, Meta(profile): Meta<Profile>| {
             let person = Person { id: conn.id(), profile };
@@ -141,6 +149,7 @@ async fn mesh() -> Result<Mesh> {
             report(mesh.room(ROOM).broadcast("left", &Gone { id: conn.id() }).await);
         });
     Mesh::builder()
+        .backend(backend)
         .authenticate(|login, ()| async move { Ok(profile_before(&login)) })
         .on_connect(async |conn: Conn, Claims(before): Claims<Option<Profile>>| {
             let profile = before.unwrap_or_else(|| profile_of(conn.id()));

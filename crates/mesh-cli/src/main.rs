@@ -36,6 +36,9 @@ struct DemoArgs {
     /// Where to listen.
     #[arg(long, env = "MESH_ADDR", default_value = "127.0.0.1:8080")]
     addr: SocketAddr,
+    /// Share with other instances through a Redis: `redis://user:password@host:6379`. Left out: one instance.
+    #[arg(long, env = "MESH_REDIS")]
+    redis: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -63,5 +66,5 @@ fn run() -> anyhow::Result<()> {
         .event_interval(EVENT_INTERVAL)
         .enable_all()
         .build()?
-        .block_on(demo::run(args.addr))
+        .block_on(demo::run(args.addr, args.redis.as_deref()))
 }
