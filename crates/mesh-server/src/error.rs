@@ -87,7 +87,8 @@ impl From<NameError> for MeshError {
 impl From<BackendError> for MeshError {
     /// What the backend says stays in the log; a client learns that trying again may help.
     fn from(error: BackendError) -> Self {
-        tracing::warn!(%error, "the backend failed");
+        // Its trouble as such is told once, by the beat.
+        tracing::debug!(%error, "the backend failed");
         match error {
             BackendError::TooLarge(message) => Self::new(Code::TooLarge, message),
             _ => Self::new(Code::Unavailable, "the backend is unavailable"),

@@ -34,6 +34,7 @@ pub(crate) async fn keep(mesh: Weak<Inner>) {
     let start = Instant::now();
     let (mut beat_at, mut orphans_at, mut audit_at) = (start + BEAT, start + ORPHANS, start + AUDIT);
     let mut suspects = audit::Suspects::new();
+    let mut well = true;
     loop {
         let Some(inner) = mesh.upgrade() else { return };
         let lives = inner.instance.lives.clone();
@@ -46,7 +47,11 @@ pub(crate) async fn keep(mesh: Weak<Inner>) {
         let Some(inner) = mesh.upgrade() else { return };
         let mesh = Mesh(inner);
         if Instant::now() >= beat_at {
-            let held = beat(&mesh).await;
+            let held = beat(&mesh, well).await;
+            if held && !well {
+                tracing::warn!("the backend is there again");
+            }
+            well = held;
             beat_at = Instant::now() + if held { BEAT } else { BEAT_AGAIN };
             if held && mesh.0.instance.lives.take_missed() {
                 audit_at = Instant::now();
@@ -65,7 +70,8 @@ pub(crate) async fn keep(mesh: Weak<Inner>) {
     }
 }
 
-async fn beat(mesh: &Mesh) -> bool {
+/// `well`: the one before succeeded. Of several that fail in a row the first is told.
+async fn beat(mesh: &Mesh, well: bool) -> bool {
     let life = mesh.0.instance.life();
     match timeout(BEAT, life.link.beat()).await {
         Ok(Ok(beat)) => {
@@ -80,11 +86,15 @@ async fn beat(mesh: &Mesh) -> bool {
             revival::revive(mesh).await;
             true
         }
-        Ok(Err(error)) => {
+        Ok(Err(error)) if well => {
             tracing::warn!(%error, "a beat failed");
             false
         }
-        Err(_) => false,
+        Err(_) if well => {
+            tracing::warn!("a beat was not answered in time");
+            false
+        }
+        Ok(Err(_)) | Err(_) => false,
     }
 }
 
