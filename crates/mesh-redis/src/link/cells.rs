@@ -7,9 +7,8 @@ use mesh_backend::{CellValue, Expect, Key, Kind, Result, Write, Written};
 use mesh_proto::{Epoch, Position};
 
 use super::RedisLink;
+use super::lists::name;
 use super::logs::bounds;
-use super::rosters::{LIST_MAX, name};
-use crate::key::{letter, range};
 use crate::reply::Reply;
 use crate::script::{CELLS, LOAD, WRITE};
 
@@ -66,27 +65,11 @@ impl RedisLink {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(Arc<str>, CellValue)>> {
-        let limit = limit.min(LIST_MAX);
-        let (from, to) = range(prefix, after);
-        let call = |shard| {
-            self.call(&CELLS, shard)
-                .key(self.commands.keys.index(shard, "cells", kind))
-                .arg(letter(kind).to_string())
-                .arg(from.clone())
-                .arg(to.clone())
-                .number(limit as u64)
+        let next = |list: &mut Reply| {
+            let mut cell = list.list()?;
+            Ok((name(&mut cell)?, there(&mut cell)?))
         };
-        let mut found = Vec::new();
-        for (_, mut reply) in self.commands.run_everywhere(call).await? {
-            let mut list = reply.list()?;
-            while !list.is_empty() {
-                let mut cell = list.list()?;
-                found.push((name(&mut cell)?, there(&mut cell)?));
-            }
-        }
-        found.sort_by(|a, b| a.0.cmp(&b.0));
-        found.truncate(limit);
-        Ok(found)
+        self.list(&CELLS, "cells", (kind, prefix, after), limit, next).await
     }
 }
 

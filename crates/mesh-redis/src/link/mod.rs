@@ -2,6 +2,7 @@
 
 mod cells;
 mod leases;
+mod lists;
 mod logs;
 mod rosters;
 mod topics;

@@ -8,13 +8,11 @@ use mesh_backend::{Announce, Entered, Key, Kind, Left, Member, Result, Roll};
 use mesh_proto::ConnId;
 
 use super::RedisLink;
+use super::lists::name;
 use crate::call::Call;
-use crate::key::{Shard, kind, letter, range};
+use crate::key::{Shard, kind, letter};
 use crate::reply::Reply;
 use crate::script::{ENTER, FIND, LEAVE, MINE, ROLL, ROSTERS};
-
-/// Names of one page of a list at most, of each shard: a bound on one answer.
-pub(super) const LIST_MAX: usize = 100_000;
 
 /// Seats of one page of a roster at most.
 const PAGE_MAX: usize = 100_000;
@@ -167,32 +165,9 @@ impl RedisLink {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(Arc<str>, u64)>> {
-        let limit = limit.min(LIST_MAX);
-        let (from, to) = range(prefix, after);
-        let call = |shard| {
-            self.call(&ROSTERS, shard)
-                .key(self.commands.keys.index(shard, "rosters", kind))
-                .arg(letter(kind).to_string())
-                .arg(from.clone())
-                .arg(to.clone())
-                .number(limit as u64)
-        };
-        let mut found = Vec::new();
-        for (_, mut reply) in self.commands.run_everywhere(call).await? {
-            let mut list = reply.list()?;
-            while !list.is_empty() {
-                found.push((name(&mut list)?, list.parse()?));
-            }
-        }
-        found.sort();
-        found.truncate(limit);
-        Ok(found)
+        let next = |list: &mut Reply| Ok((name(list)?, list.parse()?));
+        self.list(&ROSTERS, "rosters", (kind, prefix, after), limit, next).await
     }
-}
-
-/// The next name of a list.
-pub(super) fn name(list: &mut Reply) -> Result<Arc<str>> {
-    list.text().map(Arc::from)
 }
 
 /// `<offset> <owner> +<value>`, or `-` where there is none.
