@@ -52,6 +52,8 @@ struct Feed {
     why: String,
     /// When a publication of our own came back the last time.
     heard: Instant,
+    /// When anything came the last time: on a link that is slow a publication of our own waits behind those of others.
+    spoke: Instant,
     /// The highest number among them.
     echo: u64,
     /// Channels that something arrived on and that nobody wishes for, at most [`STRAYS_MAX`].
@@ -153,6 +155,7 @@ impl State {
             connection: None,
             why,
             heard: Instant::now(),
+            spoke: Instant::now(),
             echo: 0,
             strays: BTreeSet::new(),
         };
@@ -208,6 +211,7 @@ impl State {
             }
             feed.connection = Some(connection.clone());
             feed.heard = Instant::now();
+            feed.spoke = feed.heard;
             // Nothing can be missing where nothing was wished for.
             if any {
                 inbox.lose_continuity();
@@ -241,6 +245,7 @@ impl State {
     pub(super) fn heard(&mut self, name: &str, session: u64, number: &[u8]) {
         if let Some(feed) = self.feeds.get_mut(name).filter(|feed| feed.session == session) {
             feed.heard = Instant::now();
+            feed.spoke = feed.heard;
             let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
             feed.echo = feed.echo.max(number.unwrap_or_default());
         }
@@ -252,13 +257,16 @@ impl State {
         self.feeds.values().all(|feed| feed.echo >= number)
     }
 
-    /// How long ago that was.
+    /// How long ago anything came.
     pub(super) fn silence(&self, name: &str) -> Duration {
-        self.feeds.get(name).map_or(Duration::ZERO, |feed| feed.heard.elapsed())
+        self.feeds.get(name).map_or(Duration::ZERO, |feed| feed.spoke.elapsed())
     }
 
     /// Something arrived on a channel.
     pub(super) fn arrive(&mut self, name: &str, session: u64, channel: &str, payload: Bytes, inbox: &Inbox) {
+        if let Some(feed) = self.feeds.get_mut(name).filter(|feed| feed.session == session) {
+            feed.spoke = Instant::now();
+        }
         let topic = match self.topics.get(channel) {
             Some(topic) if topic.open && topic.session == session => topic,
             Some(_) => return,

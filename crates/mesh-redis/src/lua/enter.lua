@@ -9,13 +9,11 @@ else
   offset = redis.call('INCR', KEYS[4])
 end
 redis.call('HSET', KEYS[2], ARGV[4], int(offset) .. ' ' .. ARGV[1] .. ' ' .. ARGV[5])
-if owner ~= ARGV[1] then
-  redis.call('ZADD', owned(ARGV[1]), 0, mark)
-  if owner then
-    redis.call('ZREM', owned(owner), mark)
-  end
+if owner and owner ~= ARGV[1] then
+  redis.call('ZREM', owned(owner), mark)
 end
 -- Also where it was in, as a key may have been evicted.
+redis.call('ZADD', owned(ARGV[1]), 0, mark)
 redis.call('ZADD', KEYS[3], int(offset), ARGV[4])
 redis.call('ZADD', KEYS[5], 0, ARGV[6])
 if before then
