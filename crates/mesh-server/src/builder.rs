@@ -238,6 +238,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
             stop: stop.clone(),
             draining: AtomicBool::new(false),
             conns: Default::default(),
+            passing: Default::default(),
             counters: Counters::default(),
         });
         let schedule = instance.schedule.clone();
@@ -256,7 +257,9 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         }));
         lease::hand_out_arrivals(&mesh, &life, arrivals);
         let weak = Arc::downgrade(&mesh.0);
+        let (stopped, looks_after) = (stop.clone(), weak.clone());
         tokio::spawn(async move { stop.run_until_cancelled(lease::keep(weak)).await });
+        tokio::spawn(async move { stopped.run_until_cancelled(lease::look_after(looks_after)).await });
         Ok(mesh)
     }
 

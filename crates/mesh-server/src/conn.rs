@@ -64,6 +64,12 @@ pub(crate) struct Membership {
     pub(crate) greeting: Option<JoinHandle<()>>,
 }
 
+impl Membership {
+    pub(crate) fn new(room: RoomName, inside: Follow<bool>) -> Self {
+        Self { room, inside, is_member: false, unsure: None, greeting: None }
+    }
+}
+
 impl Conn {
     pub(crate) fn new(
         id: ConnId,

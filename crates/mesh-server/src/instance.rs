@@ -1,6 +1,6 @@
 //! One server instance: its link to what is shared, its connections, its counters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -39,6 +39,8 @@ pub(crate) struct Instance {
     pub(crate) draining: AtomicBool,
     /// Connections here. A map in order, so that whatever is done to all of them is done in an order that a run repeats.
     pub(crate) conns: Lock<BTreeMap<ConnId, Conn>>,
+    /// Connections that are being let in or cleaned up after: what the backend lists of them is right.
+    pub(crate) passing: Lock<BTreeSet<ConnId>>,
     pub(crate) counters: Counters,
 }
 
@@ -85,6 +87,16 @@ pub struct Stats {
     pub orphans: u64,
 }
 
+/// A connection on its way in or out.
+#[derive(Debug)]
+pub(crate) struct Passing(Arc<Instance>, ConnId);
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        self.0.passing.with(|passing| passing.remove(&self.1));
+    }
+}
+
 impl Instance {
     pub(crate) fn stats(&self) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -104,6 +116,16 @@ impl Instance {
 
     pub(crate) fn conn(&self, id: ConnId) -> Option<Conn> {
         self.conns.with(|conns| conns.get(&id).cloned())
+    }
+
+    /// A connection is being let in or cleaned up after, until what this gives is dropped.
+    pub(crate) fn pass(self: &Arc<Self>, id: ConnId) -> Passing {
+        self.passing.with(|passing| passing.insert(id));
+        Passing(self.clone(), id)
+    }
+
+    pub(crate) fn is_passing(&self, id: ConnId) -> bool {
+        self.passing.with(|passing| passing.contains(&id))
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -131,6 +153,13 @@ impl Instance {
 
     pub(crate) async fn publish(&self, announce: Announce) -> Result<()> {
         self.call(self.life().link.publish(announce)).await
+    }
+
+    /// What connections of any instance last said of themselves, for hooks that are told of them.
+    pub(crate) async fn last_metadata(&self, who: &[ConnId]) -> Result<BTreeMap<ConnId, Bytes>> {
+        let wanted: Vec<_> = who.iter().map(|id| (connections_shard(*id), *id)).collect();
+        let found = self.call(self.life().link.find(&wanted)).await?;
+        Ok(found.into_iter().flatten().filter_map(|member| Some((member.who, member.value?))).collect())
     }
 
     /// Ask the instance that owns a connection.

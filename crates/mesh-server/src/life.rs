@@ -3,7 +3,6 @@
 //! nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mesh_backend::{Arrivals, Backend, BackendError, CellQueue, Link, inbox};
@@ -33,7 +32,7 @@ pub(crate) struct Lives {
     inbox_bytes_max: usize,
     now: Lock<Arc<Life>>,
     /// Publications were missed, and with them perhaps the word that members were taken out.
-    missed: AtomicBool,
+    missed: Notify,
     /// Something speaks against the present life: its lease is looked after at once.
     doubt: Notify,
 }
@@ -53,7 +52,7 @@ impl Lives {
                 entropy,
                 inbox_bytes_max,
                 now,
-                missed: AtomicBool::new(false),
+                missed: Notify::new(),
                 doubt: Notify::new(),
             }),
             arrivals,
@@ -82,12 +81,13 @@ impl Lives {
 
     /// Publications were missed.
     pub(crate) fn missed(&self) {
-        self.missed.store(true, Ordering::Release);
+        self.missed.notify_one();
+        // What made us deaf may have forgotten us as well.
         self.doubt();
     }
 
-    pub(crate) fn take_missed(&self) -> bool {
-        self.missed.swap(false, Ordering::AcqRel)
+    pub(crate) async fn have_missed(&self) {
+        self.missed.notified().await;
     }
 
     pub(crate) async fn doubted(&self) {

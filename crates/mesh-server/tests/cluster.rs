@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mesh_backend::Op;
 use mesh_server::testing::{Client, Cluster};
-use mesh_server::{Builder, Conn, ConnId, Fault, Mesh, Name, Room, any};
+use mesh_server::{Builder, Conn, ConnId, Fault, Mesh, Meta, Name, Room, any};
 use serde_json::{Value, json};
 use support::open_server;
 
@@ -326,4 +326,44 @@ async fn an_instance_that_starts_again_where_one_was_killed_is_another() {
     let id = client.id().await;
     pass(8).await;
     assert_eq!(members(cluster.mesh(1), "r").await, [id], "the ghost is gone, the new one is in");
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_that_take_long_do_not_cost_the_lease_of_whoever_buries_the_dead() {
+    let slow = |_| {
+        let room = Room::open().on_leave(async || tokio::time::sleep(Duration::from_secs(4)).await);
+        Mesh::builder().room(any(), room).command("whoami", async |conn: Conn| conn.id())
+    };
+    let mut cluster = Cluster::start(3, slow).await.expect("a cluster");
+    let mut clients = Vec::new();
+    for _ in 0..1000 {
+        let mut client = cluster.client(0);
+        join(&mut client, "r").await;
+        clients.push(client);
+    }
+    cluster.kill(0);
+    // As long as a thousand hooks of 4 s take, 128 at once on each of two instances.
+    pass(60).await;
+    assert_eq!(members(cluster.mesh(1), "r").await, []);
+    assert_eq!([1, 2].map(|survivor| cluster.mesh(survivor).stats().revivals), [0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_cleared_member_of_another_instance_said_of_itself_is_there_for_on_leave() {
+    let told = Log::default();
+    let log = told.clone();
+    let cluster = Cluster::start(2, move |_| {
+        let log = log.clone();
+        let room = Room::open().on_leave(async move |Meta(name): Meta<String>| count(&log, name));
+        Mesh::builder().room(any(), room).command("whoami", async |conn: Conn| conn.id())
+    });
+    let cluster = cluster.await.expect("a cluster");
+    let mut client = cluster.client(0);
+    join(&mut client, "r").await;
+    let id = client.id().await;
+    cluster.mesh(0).conn(id).set_metadata("Ada").await.expect("metadata");
+    // Deaf for a moment, so that the one that clears takes it out.
+    cluster.faults(0).delay_arrivals(Duration::from_secs(1)..Duration::from_secs(2));
+    cluster.mesh(1).room("r").clear().await.expect("a cleared room");
+    assert_eq!(of(&told, ""), [("Ada".to_owned(), 1)]);
 }

@@ -20,14 +20,15 @@ pub(crate) async fn hand_out(
 ) {
     let mut batch = 0;
     while let Some(received) = arrivals.recv().await {
-        hub.arrivals.fetch_add(1, Ordering::Relaxed);
         match received {
             Received::Arrival(arrival) => {
-                if hub.follows_a_gap(&arrival) {
+                hub.arrivals.fetch_add(1, Ordering::Relaxed);
+                let topic = hub.find(&arrival.topic);
+                if topic.as_ref().is_some_and(|topic| topic.follows_a_gap(&arrival)) {
                     on_lost();
                 }
                 match arrival.control {
-                    None | Some(Control::Close(_)) => hub.fan_out(&arrival),
+                    None | Some(Control::Close(_)) => hub.fan_out(topic.as_deref(), &arrival),
                     Some(_) => on_control(arrival),
                 }
             }

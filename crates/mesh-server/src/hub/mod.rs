@@ -31,6 +31,9 @@ const SHARDS: usize = 64;
 /// From this many exceptions on, a set is quicker than a list.
 const EXCEPT_LIST_MAX: usize = 8;
 
+/// Publishers of one topic whose numbers are remembered: instances come and go, and a topic may stay for years.
+const HEARD_MAX: usize = 128;
+
 type Shard = Lock<HashMap<Key, Arc<Topic>>>;
 
 #[derive(Debug)]
@@ -54,10 +57,27 @@ struct Topic {
 struct TopicState {
     listeners: IndexMap<ConnId, Arc<Outbox>>,
     uplink: Uplink,
-    /// The number of the last publication of each publisher since this instance subscribed.
+    /// The number of the last publication of each publisher since this instance subscribed, the latest publishers.
     heard: Vec<(Incarnation, u64)>,
     /// Out of the map: whoever still holds it must look again.
     dead: bool,
+}
+
+impl Topic {
+    /// Whether publications between this one and the last of its publisher are missing.
+    fn follows_a_gap(&self, arrival: &Arrival) -> bool {
+        self.state.with(|state| {
+            let last = state.heard.iter_mut().find(|(from, _)| *from == arrival.from);
+            if let Some((_, last)) = last {
+                return arrival.n != std::mem::replace(last, arrival.n) + 1;
+            }
+            if state.heard.len() == HEARD_MAX {
+                state.heard.remove(0);
+            }
+            state.heard.push((arrival.from, arrival.n));
+            false
+        })
+    }
 }
 
 impl Hub {
@@ -107,19 +127,6 @@ impl Hub {
         self.arrivals.load(Ordering::Relaxed)
     }
 
-    /// Whether publications between this one and the last of its publisher are missing.
-    fn follows_a_gap(&self, arrival: &Arrival) -> bool {
-        let Some(topic) = self.find(&arrival.topic) else { return false };
-        topic.state.with(|state| {
-            let last = state.heard.iter_mut().find(|(from, _)| *from == arrival.from);
-            let Some((_, last)) = last else {
-                state.heard.push((arrival.from, arrival.n));
-                return false;
-            };
-            arrival.n != std::mem::replace(last, arrival.n) + 1
-        })
-    }
-
     /// Forget what was heard: what comes next follows no gap that was not told already.
     fn hear_anew(&self) {
         for shard in &self.shards {
@@ -129,7 +136,7 @@ impl Hub {
     }
 
     /// Hand an arrival to whom it is for. The header is put before the text once, for all of them.
-    fn fan_out(&self, arrival: &Arrival) {
+    fn fan_out(&self, topic: Option<&Topic>, arrival: &Arrival) {
         match &arrival.audience {
             Audience::Only(ids) => {
                 let everybody = self.find(&Key::new(Kind::Everybody, ""));
@@ -137,19 +144,19 @@ impl Hub {
                 let outboxes: Vec<_> = ids.iter().filter_map(named).collect();
                 self.deliver(arrival, outboxes.iter());
             }
-            Audience::All => self.deliver_topic(arrival, |_| true),
+            Audience::All => self.deliver_topic(topic, arrival, |_| true),
             Audience::Except(ids) if ids.len() <= EXCEPT_LIST_MAX => {
-                self.deliver_topic(arrival, |id| !ids.contains(id));
+                self.deliver_topic(topic, arrival, |id| !ids.contains(id));
             }
             Audience::Except(ids) => {
                 let ids: BTreeSet<_> = ids.iter().collect();
-                self.deliver_topic(arrival, |id| !ids.contains(id));
+                self.deliver_topic(topic, arrival, |id| !ids.contains(id));
             }
         }
     }
 
-    fn deliver_topic(&self, arrival: &Arrival, wanted: impl Fn(&ConnId) -> bool) {
-        let Some(topic) = self.find(&arrival.topic) else { return };
+    fn deliver_topic(&self, topic: Option<&Topic>, arrival: &Arrival, wanted: impl Fn(&ConnId) -> bool) {
+        let Some(topic) = topic else { return };
         topic.state.with(|state| {
             let outboxes = state.listeners.iter().filter(|(id, _)| wanted(id)).map(|(_, outbox)| outbox);
             self.deliver(arrival, outboxes);

@@ -18,27 +18,24 @@ const LOOK_MAX: usize = 1000;
 /// Entries of one page of those that the backend has.
 const PAGE_MAX: usize = 10_000;
 
-/// Entries that the backend has and this instance does not. One that is there in two audits in a row is taken out: in one
-/// alone it may be of a connection that is just coming or going.
-pub(super) type Suspects = BTreeSet<(Key, ConnId)>;
-
-/// Enter what is missing, take out what was suspected before, and say what is suspected now.
-pub(super) async fn audit(mesh: &Mesh, before: Suspects) -> Result<Suspects> {
-    let missing = enter_missing(mesh).await?;
-    let suspects = strangers(mesh).await?;
-    let ghosts: Vec<_> = suspects.intersection(&before).collect();
-    for (key, who) in &ghosts {
-        let instance = &mesh.0.instance;
-        instance.call(instance.life().link.leave(key, *who, None)).await?;
+/// Enter what is missing, take out what is left over.
+pub(super) async fn audit(mesh: &Mesh) -> Result<()> {
+    let listed = listed(mesh).await?;
+    let missing = enter_missing(mesh, &listed).await?;
+    let strangers: Vec<_> = listed.iter().filter(|(key, who)| !has(mesh, key, *who)).collect();
+    for (key, who) in &strangers {
+        take_out(mesh, key, *who).await?;
     }
-    if missing + ghosts.len() > 0 {
-        let why = format!("{missing} entries were missing or old there and {} were left over", ghosts.len());
+    if missing + strangers.len() > 0 {
+        let left_over = strangers.len();
+        let why = format!("{missing} entries were missing or old there and {left_over} were left over");
         mesh.0.reports.fault(&Fault::Backend(why));
     }
-    Ok(suspects)
+    Ok(())
 }
 
-async fn enter_missing(mesh: &Mesh) -> Result<usize> {
+/// Whatever is not found, or not found as this instance's, which it would be an orphan by.
+async fn enter_missing(mesh: &Mesh, listed: &BTreeSet<(Key, ConnId)>) -> Result<usize> {
     let instance = &mesh.0.instance;
     let life = instance.life();
     let all: Vec<Entry> = mesh.local_conns().into_iter().flat_map(entries).collect();
@@ -51,14 +48,15 @@ async fn enter_missing(mesh: &Mesh) -> Result<usize> {
         let wanted: Vec<_> = some.iter().map(key).collect();
         let metadata: Vec<_> = some.iter().map(|(conn, _)| conn.settled_metadata()).collect();
         let found = instance.call(life.link.find(&wanted)).await?;
-        for ((entry, metadata), found) in some.iter().zip(metadata).zip(found) {
-            let is_there = match (entry, found) {
-                // What a connection says of itself is a part of its entry; unless it says something else just now.
-                ((conn, None), Some(found)) => {
-                    metadata.is_none_or(|it| found.value == it || conn.settled_metadata() != Some(it))
-                }
-                (_, found) => found.is_some(),
-            };
+        for (((entry, metadata), found), wanted) in some.iter().zip(metadata).zip(found).zip(&wanted) {
+            let is_there = listed.contains(wanted)
+                && match (entry, found) {
+                    // What a connection says of itself is a part of its entry; unless it says something else just now.
+                    ((conn, None), Some(found)) => {
+                        metadata.is_none_or(|it| found.value == it || conn.settled_metadata() != Some(it))
+                    }
+                    (_, found) => found.is_some(),
+                };
             if !is_there {
                 missing.push(entry.clone());
             }
@@ -69,32 +67,44 @@ async fn enter_missing(mesh: &Mesh) -> Result<usize> {
     Ok(count)
 }
 
-async fn strangers(mesh: &Mesh) -> Result<Suspects> {
+/// Entries that the backend has as this instance's.
+async fn listed(mesh: &Mesh) -> Result<BTreeSet<(Key, ConnId)>> {
     let instance = &mesh.0.instance;
     let life = instance.life();
-    let mut strangers = Suspects::new();
+    let mut listed = BTreeSet::new();
     let mut after = None;
     loop {
         let page = instance.call(life.link.mine(after.as_ref(), PAGE_MAX)).await?;
         after = page.last().cloned();
         let is_last = page.len() < PAGE_MAX;
-        strangers.extend(page.into_iter().filter(|(key, who)| !has(mesh, key, *who)));
+        listed.extend(page);
         if is_last {
-            return Ok(strangers);
+            return Ok(listed);
         }
     }
 }
 
-/// Whether this instance has an entry, or is busy with it.
+/// Whether this instance has an entry, or is busy with it. Looked at after the backend was asked: an id that is neither
+/// here nor coming nor going by then never comes again.
 fn has(mesh: &Mesh, key: &Key, who: ConnId) -> bool {
-    let conn = mesh.0.instance.conn(who);
+    let instance = &mesh.0.instance;
     match key.kind {
-        Kind::Connections => conn.is_some(),
+        _ if instance.is_passing(who) => true,
+        Kind::Connections => instance.conn(who).is_some(),
         Kind::Room => {
             let Ok(room) = RoomName::new(&key.name) else { return false };
-            conn.is_some_and(|conn| conn.0.rooms.with(|rooms| rooms.is_about(&room)))
+            instance.conn(who).is_some_and(|conn| conn.0.rooms.with(|rooms| rooms.is_about(&room)))
         }
         // What belongs to a feature is looked after by it.
         _ => true,
+    }
+}
+
+async fn take_out(mesh: &Mesh, key: &Key, who: ConnId) -> Result<()> {
+    let instance = &mesh.0.instance;
+    // A connection that is here may be about to join that room: it leaves it in its turn.
+    match (instance.conn(who), RoomName::new(&key.name)) {
+        (Some(conn), Ok(room)) if key.kind == Kind::Room => room::exit_stray(mesh, &conn, room).await,
+        _ => instance.call(instance.life().link.leave(key, who, None)).await.map(drop),
     }
 }

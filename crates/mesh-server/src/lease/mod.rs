@@ -4,7 +4,6 @@ mod audit;
 mod orphans;
 mod revival;
 
-use std::collections::BTreeSet;
 use std::sync::Weak;
 use std::time::Duration;
 
@@ -24,16 +23,14 @@ const BEAT: Duration = Duration::from_secs(2);
 const BEAT_AGAIN: Duration = Duration::from_millis(250);
 /// Between two audits.
 const AUDIT: Duration = Duration::from_secs(30);
-/// The next one after publications were missed, or after one that failed or suspects something.
-const AUDIT_SOON: Duration = Duration::from_secs(10);
+/// One that failed is tried again after this long.
+const AUDIT_AGAIN: Duration = Duration::from_secs(1);
 /// Between two looks for what dead instances left behind.
 const ORPHANS: Duration = Duration::from_secs(1);
 
-/// Keep an instance alive, and bury the dead, until it stops.
+/// Keep an instance alive until it stops. Nothing else is done here: whatever takes long would cost the lease.
 pub(crate) async fn keep(mesh: Weak<Inner>) {
-    let start = Instant::now();
-    let (mut beat_at, mut orphans_at, mut audit_at) = (start + BEAT, start + ORPHANS, start + AUDIT);
-    let mut suspects = audit::Suspects::new();
+    let mut beat_at = Instant::now() + BEAT;
     let mut well = true;
     loop {
         let Some(inner) = mesh.upgrade() else { return };
@@ -41,31 +38,40 @@ pub(crate) async fn keep(mesh: Weak<Inner>) {
         drop(inner);
         tokio::select! {
             biased;
-            () = lives.doubted() => beat_at = Instant::now(),
-            () = sleep_until(beat_at.min(orphans_at).min(audit_at)) => {}
+            () = lives.doubted() => {}
+            () = sleep_until(beat_at) => {}
+        }
+        let Some(inner) = mesh.upgrade() else { return };
+        let held = beat(&Mesh(inner), well).await;
+        if held && !well {
+            tracing::warn!("the backend is there again");
+        }
+        well = held;
+        beat_at = Instant::now() + if held { BEAT } else { BEAT_AGAIN };
+    }
+}
+
+/// Bury the dead, and see that the backend lists what there is, until the instance stops.
+pub(crate) async fn look_after(mesh: Weak<Inner>) {
+    let (mut orphans_at, mut audit_at) = (Instant::now() + ORPHANS, Instant::now() + AUDIT);
+    loop {
+        let Some(inner) = mesh.upgrade() else { return };
+        let lives = inner.instance.lives.clone();
+        drop(inner);
+        tokio::select! {
+            biased;
+            () = lives.have_missed() => audit_at = Instant::now(),
+            () = sleep_until(orphans_at.min(audit_at)) => {}
         }
         let Some(inner) = mesh.upgrade() else { return };
         let mesh = Mesh(inner);
-        if Instant::now() >= beat_at {
-            let held = beat(&mesh, well).await;
-            if held && !well {
-                tracing::warn!("the backend is there again");
-            }
-            well = held;
-            beat_at = Instant::now() + if held { BEAT } else { BEAT_AGAIN };
-            if held && mesh.0.instance.lives.take_missed() {
-                audit_at = Instant::now();
-            }
-        }
         if Instant::now() >= orphans_at {
             orphans::bury(&mesh).await;
             orphans_at = Instant::now() + ORPHANS;
         }
         if Instant::now() >= audit_at {
-            let audited = audit::audit(&mesh, std::mem::take(&mut suspects)).await;
-            let is_well = audited.as_ref().is_ok_and(BTreeSet::is_empty);
-            suspects = audited.unwrap_or_default();
-            audit_at = Instant::now() + if is_well { AUDIT } else { AUDIT_SOON };
+            let audited = audit::audit(&mesh).await;
+            audit_at = Instant::now() + if audited.is_ok() { AUDIT } else { AUDIT_AGAIN };
         }
     }
 }

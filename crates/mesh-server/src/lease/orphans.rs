@@ -1,6 +1,6 @@
 //! What dead instances left behind: any peer takes it out, the first one tells the hooks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::conn::Conn;
 use crate::fault::Fault;
-use crate::instance::{Counters, connections_shard};
+use crate::instance::Counters;
 use crate::mesh::Mesh;
 use crate::{room, serve};
 
@@ -43,7 +43,8 @@ pub(super) async fn bury(mesh: &Mesh) {
 }
 
 async fn take_out(mesh: &Mesh, orphans: Vec<Orphan>) -> crate::Result<()> {
-    let metadata = metadata(mesh, &orphans).await?;
+    let who: BTreeSet<ConnId> = orphans.iter().map(|orphan| orphan.who).collect();
+    let metadata = mesh.0.instance.last_metadata(&Vec::from_iter(who)).await?;
     // Out of rooms first: whoever is told that a connection is gone finds it in none.
     let (conns, others): (Vec<_>, Vec<_>) =
         orphans.into_iter().partition(|orphan| orphan.roster.kind == Kind::Connections);
@@ -57,15 +58,6 @@ async fn take_out(mesh: &Mesh, orphans: Vec<Orphan>) -> crate::Result<()> {
         taking.await;
     }
     Ok(())
-}
-
-/// What the connections of these orphans said of themselves.
-async fn metadata(mesh: &Mesh, orphans: &[Orphan]) -> crate::Result<BTreeMap<ConnId, Bytes>> {
-    let who: std::collections::BTreeSet<ConnId> = orphans.iter().map(|orphan| orphan.who).collect();
-    let wanted: Vec<_> = who.into_iter().map(|id| (connections_shard(id), id)).collect();
-    let instance = &mesh.0.instance;
-    let found = instance.call(instance.life().link.find(&wanted)).await?;
-    Ok(found.into_iter().flatten().filter_map(|member| Some((member.who, member.value?))).collect())
 }
 
 async fn take(mesh: &Mesh, orphan: &Orphan, metadata: &BTreeMap<ConnId, Bytes>) -> crate::Result<()> {

@@ -3,7 +3,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mesh_backend::{Announce, Audience, Control};
-use mesh_proto::{ConnId, RoomName};
+use mesh_proto::RoomName;
 
 use super::{key, too_many_rooms};
 use crate::command::Command;
@@ -32,6 +32,24 @@ pub(crate) async fn exit(mesh: &Mesh, conn: &Conn, room: RoomName) -> Result<boo
     let Some(wish) = conn.0.rooms.with(|rooms| rooms.exit(&room)) else { return Ok(false) };
     carry_out(mesh, conn, &room, wish).await?;
     Ok(true)
+}
+
+/// The backend lists it in a room where it is not: out, in turn with what its client says of that room. No hook is told,
+/// as none was told that it is in.
+pub(crate) async fn exit_stray(mesh: &Mesh, conn: &Conn, room: RoomName) -> Result<()> {
+    let wish = conn.0.rooms.with(|rooms| {
+        if rooms.closed || rooms.is_about(&room) {
+            return None;
+        }
+        let mut inside = Follow::new(true);
+        let wish = inside.wish(false);
+        rooms.entries.push(Membership::new(room.clone(), inside));
+        Some(wish)
+    });
+    match wish {
+        Some(wish) => carry_out(mesh, conn, &room, wish).await,
+        None => Ok(()),
+    }
 }
 
 /// The connection is closed: out of everything, and nothing enters any more.
@@ -91,22 +109,25 @@ pub(super) async fn clear(mesh: &Mesh, room: &RoomName) -> Result<()> {
         let roll = instance.call(life.link.roll(&key, after, instance.limits.page_max)).await?;
         let Some(last) = roll.members.last() else { break };
         after = last.offset;
-        let leaving =
-            stream::iter(roll.members).map(|member| take_out(mesh.clone(), room.clone(), member.who));
-        leaving.buffer_unordered(CLEAR_AT_ONCE).try_collect::<()>().await?;
+        let who: Vec<_> = roll.members.iter().map(|member| member.who).collect();
+        let metadata = instance.last_metadata(&who).await?;
+        let leaving = who.into_iter().map(|who| {
+            let conn = Conn::departed(who, instance.clone(), metadata.get(&who).cloned());
+            take_out(mesh.clone(), room.clone(), conn)
+        });
+        stream::iter(leaving).buffer_unordered(CLEAR_AT_ONCE).try_collect::<()>().await?;
     }
     Ok(())
 }
 
-async fn take_out(mesh: Mesh, room: RoomName, who: ConnId) -> Result<()> {
+async fn take_out(mesh: Mesh, room: RoomName, conn: Conn) -> Result<()> {
     let instance = &mesh.0.instance;
     // One that has entered here meanwhile is not of those who were in.
-    if instance.conn(who).is_some() {
+    if instance.conn(conn.id()).is_some() {
         return Ok(());
     }
     let (key, life) = (key(&room), instance.life());
-    if instance.call(life.link.leave(&key, who, None)).await?.was_in {
-        let conn = Conn::departed(who, instance.clone(), None);
+    if instance.call(life.link.leave(&key, conn.id(), None)).await?.was_in {
         tell_left(&mesh, &conn, &room).await;
     }
     Ok(())
@@ -239,13 +260,7 @@ impl Rooms {
         }
         let mut inside = Follow::new(false);
         let wish = inside.wish(true);
-        self.entries.push(Membership {
-            room: room.clone(),
-            inside,
-            is_member: false,
-            unsure: None,
-            greeting: None,
-        });
+        self.entries.push(Membership::new(room.clone(), inside));
         Ok(Some(wish))
     }
 

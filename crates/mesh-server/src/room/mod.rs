@@ -9,7 +9,7 @@ use mesh_proto::{Code, ConnId, RoomName};
 use serde::Serialize;
 
 pub(crate) use builtin::{get_metadata, join, leave};
-pub(crate) use membership::{enter, exit, exit_all, leave_all, reenter, tell_left};
+pub(crate) use membership::{enter, exit, exit_all, exit_stray, leave_all, reenter, tell_left};
 
 use crate::ask::Ask;
 use crate::error::{MeshError, Result};

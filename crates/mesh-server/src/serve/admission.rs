@@ -63,15 +63,21 @@ async fn authenticate(mesh: &Mesh, conn: &Conn, login: Login) -> Result<()> {
 /// Make it reachable: by broadcasts, then by its id from every instance, then by its handle here.
 async fn register(mesh: &Mesh, conn: &Conn) -> Result<()> {
     let instance = &mesh.0.instance;
+    let passing = instance.pass(conn.id());
     instance.hub.listen(&everybody(), &conn.0.outbox).await?;
     if let Err(error) = conn.enter_index().await {
         instance.hub.unlisten(&everybody(), conn.id());
         // Whether the backend has the entry is not known: take it out in any case.
         let conn = conn.clone();
-        instance.tasks.spawn(async move { conn.leave_index().await });
+        instance.tasks.spawn(async move {
+            // Tried until it is out; who was refused is told that already.
+            let _ = conn.leave_index().await;
+            drop(passing);
+        });
         return Err(error);
     }
     instance.conns.with(|conns| conns.insert(conn.id(), conn.clone()));
+    drop(passing);
     if instance.is_draining() {
         conn.0.outbox.close(CloseCode::Restart);
     }
@@ -86,6 +92,7 @@ async fn register(mesh: &Mesh, conn: &Conn) -> Result<()> {
 /// Take it out of everything, once, and tell the hooks.
 pub(crate) async fn unregister(mesh: &Mesh, conn: &Conn) {
     let instance = &mesh.0.instance;
+    let passing = instance.pass(conn.id());
     if instance.conns.with(|conns| conns.remove(&conn.id())).is_none() {
         return;
     }
@@ -95,6 +102,7 @@ pub(crate) async fn unregister(mesh: &Mesh, conn: &Conn) {
         let why = format!("{} is closed and still listed: {error}", conn.id());
         mesh.0.reports.fault(&Fault::Backend(why));
     }
+    drop(passing);
     tell_disconnected(mesh, conn).await;
 }
 
