@@ -131,6 +131,9 @@ impl Plan {
             let at = Duration::from_millis(rng.random_range(0..500));
             Step { at, act: Act::Dial(client, client % scale.instances) }
         }));
+        // Eviction by itself is mended; with other faults it may take what leads to the entries of the dead, so it is warned of
+        // at the start and no more is promised.
+        let evicts = rng.random_bool(0.3);
         // Busy worlds and quiet ones, calm ones and stormy ones.
         let pace = *[50, 200, 1000].choose(&mut rng).unwrap_or(&200);
         let faults = *[0.0, 0.02, 0.1, 0.3].choose(&mut rng).unwrap_or(&0.1);
@@ -147,6 +150,11 @@ impl Plan {
             };
             steps.push(Step { at, act });
         }
+        steps.retain(|step| match step.act {
+            Act::Store(StoreFault::Evict, _) => evicts,
+            Act::Kill(_) | Act::CutOff(..) | Act::BlackHole(..) | Act::Flaky(..) | Act::Store(..) => !evicts,
+            _ => true,
+        });
         steps.sort_by_key(|step| step.at);
         Self { seed, kind, scale, steps }
     }

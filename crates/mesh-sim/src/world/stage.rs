@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::plan::{Act, StoreFault};
 use super::run::Hooks;
 use crate::lie::Lying;
-use crate::redis::{Data, Direction, Redis, Whom};
+use crate::redis::{Client, Data, Direction, Redis, Whom};
 
 /// What instances share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,13 +137,20 @@ fn begin(redis: &Redis, fault: StoreFault) {
         StoreFault::Deaf => redis.black_hole(Whom::Pubsub, Direction::ToClient),
         StoreFault::LoseMessages => redis.lose_messages(Whom::Pubsub, 33),
         StoreFault::DownWithData | StoreFault::DownEmpty => redis.stop(),
-        StoreFault::Emptied => drop(redis.evict(|_| true)),
+        StoreFault::Emptied => empty(redis),
         StoreFault::FailOver(lose) => drop(redis.fail_over(lose)),
         StoreFault::Evict => drop(redis.evict_random()),
         StoreFault::Pause => redis.pause(None),
         StoreFault::ForgetScripts => redis.forget_scripts(),
         StoreFault::OutOfMemory => redis.be_out_of_memory(true),
         StoreFault::ReadOnly => redis.be_read_only(true),
+    }
+}
+
+/// By a command, so that it is one write, which a failover may take back. One that is down is not emptied.
+fn empty(redis: &Redis) {
+    if let Ok(stream) = redis.dial() {
+        tokio::spawn(async move { Client::new(stream).call(["FLUSHALL"]).await.is_ok() });
     }
 }
 
