@@ -4,6 +4,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use mesh_proto::ConnId;
+
+/// Rosters that all connections together are in.
+pub const CONNECTION_SHARDS: u8 = 64;
+
 /// What a key names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -39,6 +44,16 @@ impl Key {
     /// A key of a kind.
     pub fn new(kind: Kind, name: impl Into<Arc<str>>) -> Self {
         Self { kind, name: name.into() }
+    }
+
+    /// One of the [`CONNECTION_SHARDS`] rosters of connections.
+    pub fn connections(shard: u8) -> Self {
+        Self::new(Kind::Connections, shard.to_string())
+    }
+
+    /// The roster of connections that this one is in.
+    pub fn connections_with(id: ConnId) -> Self {
+        Self::connections((id.bits() % u128::from(CONNECTION_SHARDS)) as u8)
     }
 }
 

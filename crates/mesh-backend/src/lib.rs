@@ -21,10 +21,10 @@ pub use error::{BackendError, Result};
 #[cfg(feature = "testing")]
 pub use faulty::{Fault, Faults, Faulty, Op, Partition};
 pub use inbox::{Arrivals, Inbox, Received, inbox};
-pub use key::{Key, Kind};
+pub use key::{CONNECTION_SHARDS, Key, Kind};
 pub use link::{
-    Backend, Beat, CellValue, Done, Entered, Entry, Expect, Keep, Left, Link, LogPage, LogRead, Logged,
-    Member, Orphan, Roll, Write, Written,
+    Backend, Beat, CellValue, Described, Done, Entered, Entry, Expect, Keep, Left, Link, LogPage, LogRead,
+    Logged, Member, Orphan, Roll, Write, Written,
 };
 pub use memory::Memory;
 pub use publication::{Announce, Arrival, Audience, Control, Variants, Wire};

@@ -81,6 +81,18 @@ pub trait Link: fmt::Debug + Send + Sync + 'static {
     fn leave<'a>(&'a self, roster: &'a Key, who: ConnId, announce: Option<Announce>) -> Done<'a, Left>;
     /// Who is in, in order of entering, after the entry at offset `after` (0: from the first).
     fn roll<'a>(&'a self, roster: &'a Key, after: u64, limit: usize) -> Done<'a, Roll>;
+    /// The same, and what each of these brought to the roster of connections that it is in: `None` where it is in none any
+    /// more. One round trip where both are in one place.
+    fn described<'a>(&'a self, roster: &'a Key, after: u64, limit: usize) -> Done<'a, Described> {
+        Box::pin(async move {
+            let roll = self.roll(roster, after, limit).await?;
+            let wanted: Vec<_> =
+                roll.members.iter().map(|member| (Key::connections_with(member.who), member.who)).collect();
+            let found = self.find(&wanted).await?;
+            Ok(Described { roll, connections: found })
+        })
+    }
+
     /// These entries, each `None` where there is none. One round trip for all.
     fn find<'a>(&'a self, wanted: &'a [(Key, ConnId)]) -> Done<'a, Vec<Option<Member>>>;
     /// Rosters with an entry, whose name begins with `prefix` and comes after `after`, in order of their names, with
@@ -250,6 +262,15 @@ pub struct Roll {
     pub members: Vec<Member>,
     /// How many are in, all pages together.
     pub count: u64,
+}
+
+/// A page of a roster, with what is known of the connections in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The page.
+    pub roll: Roll,
+    /// For each of its members, in the same order, its entry in the roster of connections.
+    pub connections: Vec<Option<Member>>,
 }
 
 /// How an entry ended.

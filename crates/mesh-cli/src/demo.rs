@@ -208,7 +208,7 @@ async fn rename(
 }
 
 async fn who(mesh: Mesh) -> Result<Vec<Person>> {
-    let members = mesh.room_members_metadata::<Profile>(ROOM).await?;
+    let (members, _) = mesh.room_members_metadata::<Profile>(ROOM, 0).await?;
     Ok(members.into_iter().filter_map(|(id, profile)| Some(Person { id, profile: profile? })).collect())
 }
 

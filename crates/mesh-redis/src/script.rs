@@ -54,6 +54,7 @@ scripts! {
     ENTER = "enter": "alive" "say" "roster";
     LEAVE = "leave": "alive" "say" "roster";
     ROLL = "roll": "alive";
+    DESCRIBED = "described": "alive";
     FIND = "find": "alive";
     ROSTERS = "rosters": "alive";
     /// Everything that any script does.

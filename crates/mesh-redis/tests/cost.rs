@@ -51,6 +51,8 @@ async fn each_operation_is_one_script_and_so_one_round_trip() {
         costs("enter with an announcement", 1);
         link.roll(&roster, 0, 10).await.unwrap();
         costs("roll", 1);
+        link.described(&roster, 0, 10).await.unwrap();
+        costs("a page of members, with what is known of each", 1);
         let wanted: Vec<_> = (0..50).map(|number| (room(&number.to_string()), conn(1))).collect();
         link.find(&wanted).await.unwrap();
         costs("find 50", 1);

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use mesh_backend::{Announce, Audience, Control};
+use mesh_backend::{Announce, Audience, Control, Key};
 use mesh_proto::{CloseCode, ConnId, Incarnation};
 use serde::Serialize;
 
 use crate::error::{MeshError, Result};
-use crate::instance::{connections_shard, everybody, instance_topic};
+use crate::instance::{everybody, instance_topic};
 use crate::mesh::Mesh;
 use crate::metadata::ConnRef;
 
@@ -56,7 +56,7 @@ impl Mesh {
 
     async fn owners(&self, ids: &[ConnId]) -> Result<BTreeMap<Incarnation, Vec<ConnId>>> {
         let instance = &self.0.instance;
-        let wanted: Vec<_> = ids.iter().map(|id| (connections_shard(*id), *id)).collect();
+        let wanted: Vec<_> = ids.iter().map(|id| (Key::connections_with(*id), *id)).collect();
         let mut owners: BTreeMap<Incarnation, Vec<ConnId>> = BTreeMap::new();
         for member in instance.call(instance.life().link.find(&wanted)).await?.into_iter().flatten() {
             owners.entry(member.owner).or_default().push(member.who);

@@ -184,7 +184,8 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         self
     }
 
-    /// Told when a connection is gone and out of everything.
+    /// Told when a connection is gone and out of everything. Of one whose instance died another instance is told: its
+    /// [`Conn`](crate::Conn) is closed and has its metadata as last known, and no claims.
     pub fn on_disconnect<M, H: Hook<M, S>>(mut self, hook: H) -> Self {
         let state = self.state.clone();
         self.disconnected.push(Arc::new(move |cmd| hook.clone().run(cmd, state.clone())));

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use mesh_backend::Key;
 use mesh_proto::{CloseCode, ConnId, Form, Incarnation, RoomName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::error::{MeshError, Result};
 use crate::follow::{Follow, Wish};
 use crate::hub::Outbox;
-use crate::instance::{Instance, connections_shard};
+use crate::instance::Instance;
 use crate::lock::Lock;
 
 /// What the backend did not take is tried again after this long.
@@ -208,7 +209,7 @@ impl Conn {
 
     async fn follow_index(self) {
         let (instance, id) = (&self.0.instance, self.0.id);
-        let shard = connections_shard(id);
+        let shard = Key::connections_with(id);
         while let Some((want, version)) = self.0.index.with(Follow::next) {
             let life = instance.life();
             let result = match want {

@@ -19,9 +19,6 @@ use crate::life::{Life, Lives};
 use crate::lock::Lock;
 use crate::schedule::Schedule;
 
-/// Shards of the roster of all connections.
-pub(crate) const CONNECTION_SHARDS: u8 = 64;
-
 #[derive(Debug)]
 pub(crate) struct Instance {
     pub(crate) lives: Arc<Lives>,
@@ -157,7 +154,7 @@ impl Instance {
 
     /// What connections of any instance last said of themselves, for hooks that are told of them.
     pub(crate) async fn last_metadata(&self, who: &[ConnId]) -> Result<BTreeMap<ConnId, Bytes>> {
-        let wanted: Vec<_> = who.iter().map(|id| (connections_shard(*id), *id)).collect();
+        let wanted: Vec<_> = who.iter().map(|id| (Key::connections_with(*id), *id)).collect();
         let found = self.call(self.life().link.find(&wanted)).await?;
         Ok(found.into_iter().flatten().filter_map(|member| Some((member.who, member.value?))).collect())
     }
@@ -190,14 +187,4 @@ pub(crate) fn everybody() -> Key {
 /// One instance's own topic.
 pub(crate) fn instance_topic(of: Incarnation) -> Key {
     Key::new(Kind::Instance, of.to_string())
-}
-
-/// The shard of the roster of connections that an id is in.
-pub(crate) fn connections_shard(id: ConnId) -> Key {
-    connections_roster((id.bits() % u128::from(CONNECTION_SHARDS)) as u8)
-}
-
-/// One shard of the roster of connections.
-pub(crate) fn connections_roster(shard: u8) -> Key {
-    Key::new(Kind::Connections, shard.to_string())
 }

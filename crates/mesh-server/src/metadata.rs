@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use mesh_backend::Member;
-use mesh_proto::{ConnId, ConnectionMetadata, Incarnation, Metadata};
+use mesh_backend::{CONNECTION_SHARDS, Key, Kind, Member};
+use mesh_proto::{ConnId, ConnectionMetadata, Incarnation, Metadata, RoomName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -11,7 +11,6 @@ use serde_json::value::RawValue;
 use crate::ask::Ask;
 use crate::command::{Command, Payload};
 use crate::error::{MeshError, Result};
-use crate::instance::{CONNECTION_SHARDS, connections_roster, connections_shard};
 use crate::mesh::Mesh;
 use crate::policy::ask;
 
@@ -35,7 +34,7 @@ impl Mesh {
         shard: u8,
     ) -> Result<(Vec<(ConnId, Option<T>)>, Option<u8>)> {
         let instance = &self.0.instance;
-        let roster = connections_roster(shard);
+        let roster = Key::connections(shard);
         let mut found = Vec::new();
         let mut after = 0;
         loop {
@@ -52,17 +51,24 @@ impl Mesh {
         Ok((found, (shard + 1 < CONNECTION_SHARDS).then_some(shard + 1)))
     }
 
-    /// The ids and metadata of the first 1,000 members of a room, of all instances, in order of joining. Two round trips.
+    /// The ids and metadata of members of a room, of all instances, in order of joining, 1,000 at most: give 0 first, then
+    /// what came back, until that is `None`. One round trip; two on a Redis Cluster.
+    ///
+    /// # Errors
+    /// `bad_payload` for what is no name of a room, or metadata that is no `T`; `unavailable`.
     pub async fn room_members_metadata<T: DeserializeOwned>(
         &self,
         room: &str,
-    ) -> Result<Vec<(ConnId, Option<T>)>> {
-        let members = self.room(room).members().await?.ids;
-        let wanted: Vec<_> = members.iter().map(|id| (connections_shard(*id), *id)).collect();
+        after: u64,
+    ) -> Result<(Vec<(ConnId, Option<T>)>, Option<u64>)> {
         let instance = &self.0.instance;
-        let found = instance.call(instance.life().link.find(&wanted)).await?;
-        // Somebody who left between the two round trips is left out.
-        found.iter().flatten().map(|member| Ok((member.who, parse(member)?))).collect()
+        let (roster, limit) = (Key::new(Kind::Room, RoomName::new(room)?.shared()), instance.limits.page_max);
+        let page = instance.call(instance.life().link.described(&roster, after, limit)).await?;
+        let next = page.roll.members.last().map(|last| last.offset);
+        let next = next.filter(|_| page.roll.members.len() == limit);
+        // One that is in no list of connections any more is just leaving.
+        let found = page.connections.iter().flatten().map(|member| Ok((member.who, parse(member)?)));
+        Ok((found.collect::<Result<_>>()?, next))
     }
 }
 
@@ -73,7 +79,7 @@ fn parse<T: DeserializeOwned>(member: &Member) -> Result<Option<T>> {
 impl ConnRef<'_> {
     pub(crate) async fn find(&self) -> Result<Option<Member>> {
         let instance = &self.mesh.0.instance;
-        let wanted = [(connections_shard(self.id), self.id)];
+        let wanted = [(Key::connections_with(self.id), self.id)];
         Ok(instance.call(instance.life().link.find(&wanted)).await?.pop().flatten())
     }
 

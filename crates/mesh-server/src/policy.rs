@@ -69,7 +69,9 @@ impl<S> Room<S> {
         self
     }
 
-    /// Told when a connection has left, after its `on_join` is over.
+    /// Told when a connection has left, after its `on_join` is over. Of one whose instance died, or that another instance
+    /// cleared out of the room, one instance is told: its [`Conn`](crate::Conn) is closed and has its metadata as last known,
+    /// and no claims.
     pub fn on_leave<M, H: Hook<M, S>>(mut self, told: H) -> Self {
         self.on_leave = Some(hook(told));
         self

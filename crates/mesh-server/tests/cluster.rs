@@ -367,3 +367,30 @@ async fn what_a_cleared_member_of_another_instance_said_of_itself_is_there_for_o
     cluster.mesh(1).room("r").clear().await.expect("a cleared room");
     assert_eq!(of(&told, ""), [("Ada".to_owned(), 1)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn members_and_their_metadata_come_in_pages_from_every_instance() {
+    let cluster = Cluster::start(2, |n| open_server().limits(move |limits| limits.page_max = 3 + n));
+    let cluster = cluster.await.expect("a cluster");
+    let mut clients: Vec<Client> = (0..7).map(|n| cluster.client(n % 2)).collect();
+    let mut expected = Vec::new();
+    for (n, client) in clients.iter_mut().enumerate() {
+        join(client, "r").await;
+        let id = client.id().await;
+        let said = (n != 4).then_some(n as u64);
+        if let Some(n) = said {
+            cluster.mesh(1).conn(id).set_metadata(&n).await.expect("metadata");
+        }
+        expected.push((id, said));
+    }
+    let (mut found, mut next) = (Vec::new(), Some(0));
+    while let Some(after) = next {
+        let page = cluster.mesh(0).room_members_metadata::<u64>("r", after).await.expect("a page");
+        assert!(page.0.len() <= 3);
+        found.extend(page.0);
+        next = page.1;
+    }
+    assert_eq!(found, expected);
+    let refused = cluster.mesh(0).room_members_metadata::<u64>("", 0).await.expect_err("no name of a room");
+    assert_eq!(refused.code.as_str(), "bad_payload");
+}

@@ -161,6 +161,7 @@ macro_rules! conformance {
                 entries_are_found_in_the_order_asked
                 rosters_are_listed_while_somebody_is_in
                 lists_of_rosters_come_in_pages
+                members_are_described_by_what_they_brought_to_the_list_of_connections
                 what_is_mine_is_what_i_put_in_and_is_in
                 what_is_mine_comes_in_pages;
             leases:

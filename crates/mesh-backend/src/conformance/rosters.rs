@@ -327,3 +327,27 @@ pub async fn what_is_mine_comes_in_pages(world: &impl World) {
     all.sort();
     assert_eq!(found, all, "each once");
 }
+
+pub async fn members_are_described_by_what_they_brought_to_the_list_of_connections(world: &impl World) {
+    let peers = Peer::attach_all(world, 2).await;
+    for number in [1, 2, 70, 3] {
+        peers[0].enter(&room("r"), conn(number), "").await;
+    }
+    // The list of connections is in shards; what is known of one is wherever its id says.
+    for (peer, number, value) in [(0, 1, "one"), (1, 70, "seventy"), (1, 3, "three"), (0, 9, "elsewhere")] {
+        peers[peer].enter(&Key::connections_with(conn(number)), conn(number), value).await;
+    }
+    let described = peers[1].link.described(&room("r"), 0, 3).await.unwrap();
+    assert_eq!(described.roll, peers[1].link.roll(&room("r"), 0, 3).await.unwrap());
+    let values = |connections: &[Option<crate::Member>]| {
+        let value = |member: &Option<crate::Member>| member.as_ref().and_then(|member| member.value.clone());
+        connections.iter().map(value).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&described.connections), [Some(bytes("one")), None, Some(bytes("seventy"))]);
+    assert_eq!(described.connections[2].as_ref().map(|member| member.owner), Some(peers[1].me));
+    let after = described.roll.members[2].offset;
+    let rest = peers[1].link.described(&room("r"), after, 3).await.unwrap();
+    assert_eq!((rest.roll.count, values(&rest.connections)), (4, vec![Some(bytes("three"))]));
+    let none = peers[1].link.described(&room("nobody"), 0, 3).await.unwrap();
+    assert_eq!((none.roll.count, none.connections), (0, vec![]));
+}

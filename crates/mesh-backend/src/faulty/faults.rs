@@ -29,6 +29,7 @@ pub enum Op {
     Enter,
     Leave,
     Roll,
+    Described,
     Find,
     Rosters,
     Mine,

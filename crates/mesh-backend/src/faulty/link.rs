@@ -7,8 +7,8 @@ use mesh_proto::{ConnId, Position};
 
 use super::{Faults, Op};
 use crate::{
-    Announce, Beat, CellValue, Done, Entered, Entry, Keep, Key, Kind, Left, Link, LogPage, LogRead, Member,
-    Orphan, Roll, Write, Written,
+    Announce, Beat, CellValue, Described, Done, Entered, Entry, Keep, Key, Kind, Left, Link, LogPage,
+    LogRead, Member, Orphan, Roll, Write, Written,
 };
 
 #[derive(Debug)]
@@ -102,6 +102,10 @@ impl Link for FaultyLink {
 
     fn roll<'a>(&'a self, roster: &'a Key, after: u64, limit: usize) -> Done<'a, Roll> {
         call!(self, Roll, roll(roster, after, limit))
+    }
+
+    fn described<'a>(&'a self, roster: &'a Key, after: u64, limit: usize) -> Done<'a, Described> {
+        call!(self, Described, described(roster, after, limit))
     }
 
     fn find<'a>(&'a self, wanted: &'a [(Key, ConnId)]) -> Done<'a, Vec<Option<Member>>> {

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_backend::{
-    Announce, Beat, CellValue, Done, Entered, Entry, Inbox, Keep, Key, Kind, Left, Link, LogPage, LogRead,
-    Member, Orphan, Result, Roll, Write, Written,
+    Announce, Beat, CellValue, Described, Done, Entered, Entry, Inbox, Keep, Key, Kind, Left, Link, LogPage,
+    LogRead, Member, Orphan, Result, Roll, Write, Written,
 };
 use mesh_proto::{ConnId, Entropy, Incarnation, Position};
 
@@ -168,6 +168,10 @@ impl Link for RedisLink {
         limit: usize,
     ) -> Done<'a, Vec<(Arc<str>, u64)>> {
         Box::pin(self.list_rosters(kind, prefix, after, limit))
+    }
+
+    fn described<'a>(&'a self, roster: &'a Key, after: u64, limit: usize) -> Done<'a, Described> {
+        Box::pin(self.do_described(roster, after, limit))
     }
 
     fn mine<'a>(&'a self, after: Option<&'a (Key, ConnId)>, limit: usize) -> Done<'a, Vec<(Key, ConnId)>> {

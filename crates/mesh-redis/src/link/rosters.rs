@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mesh_backend::{Announce, Entered, Key, Kind, Left, Member, Result, Roll};
+use mesh_backend::{Announce, CONNECTION_SHARDS, Described, Entered, Key, Kind, Left, Member, Result, Roll};
 use mesh_proto::ConnId;
 
 use super::RedisLink;
@@ -12,7 +12,7 @@ use super::lists::name;
 use crate::call::Call;
 use crate::key::{Shard, kind, letter};
 use crate::reply::Reply;
-use crate::script::{ENTER, FIND, LEAVE, MINE, ROLL, ROSTERS};
+use crate::script::{DESCRIBED, ENTER, FIND, LEAVE, MINE, ROLL, ROSTERS};
 
 /// Seats of one page of a roster at most.
 const PAGE_MAX: usize = 100_000;
@@ -103,6 +103,36 @@ impl RedisLink {
             members.push(member(who, &list.bytes()?).ok_or_else(|| list.strange())?);
         }
         Ok(Roll { members, count })
+    }
+
+    /// On a cluster the connections of a room are known in other shards: there it is two round trips.
+    pub(super) async fn do_described(&self, roster: &Key, after: u64, limit: usize) -> Result<Described> {
+        let keys = &self.commands.keys;
+        if keys.shards().len() > 1 {
+            let roll = self.do_roll(roster, after, limit).await?;
+            let wanted: Vec<_> =
+                roll.members.iter().map(|member| (Key::connections_with(member.who), member.who)).collect();
+            let connections = self.do_find(&wanted).await?;
+            return Ok(Described { roll, connections });
+        }
+        let shard = keys.shard(roster);
+        let call = self.call(&DESCRIBED, shard).key(keys.seats(roster)).key(keys.order(roster));
+        let call = call.number(after).number(limit.min(PAGE_MAX) as u64);
+        let call = call.number(u64::from(CONNECTION_SHARDS)).arg(letter(Kind::Connections).to_string());
+        let mut reply = self.commands.run(shard, call).await?;
+        let count = reply.parse()?;
+        let mut list = reply.list()?;
+        let (mut members, mut connections) = (Vec::new(), Vec::new());
+        while !list.is_empty() {
+            let mut one = list.list()?;
+            let who = one.parse()?;
+            members.push(member(who, &one.bytes()?).ok_or_else(|| one.strange())?);
+            connections.push(match one.maybe_bytes()? {
+                Some(seat) => Some(member(who, &seat).ok_or_else(|| one.strange())?),
+                None => None,
+            });
+        }
+        Ok(Described { roll: Roll { members, count }, connections })
     }
 
     pub(super) async fn do_find(&self, wanted: &[(Key, ConnId)]) -> Result<Vec<Option<Member>>> {

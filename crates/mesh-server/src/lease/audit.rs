@@ -9,7 +9,6 @@ use mesh_proto::{ConnId, RoomName};
 use super::revival::{Entry, enter_all, entries};
 use crate::error::Result;
 use crate::fault::Fault;
-use crate::instance::connections_shard;
 use crate::mesh::Mesh;
 use crate::room;
 
@@ -42,7 +41,7 @@ async fn enter_missing(mesh: &Mesh, listed: &BTreeSet<(Key, ConnId)>) -> Result<
     let mut missing = Vec::new();
     for some in all.chunks(LOOK_MAX) {
         let key = |(conn, room): &Entry| match room {
-            None => (connections_shard(conn.id()), conn.id()),
+            None => (Key::connections_with(conn.id()), conn.id()),
             Some(room) => (room::key(room), conn.id()),
         };
         let wanted: Vec<_> = some.iter().map(key).collect();
