@@ -141,7 +141,10 @@ async fn live(plan: &Plan, bug: Option<Bug>) -> Outcome {
     let violations = verdict::judge(&mut world).await;
     let stats =
         world.stage.cluster.alive().into_iter().map(|number| world.stage.cluster.mesh(number).stats());
-    let (delivered, revivals) = stats.fold((0, 0), |(d, r), stats| (d + stats.delivered, r + stats.revivals));
+    let revivals = stats.map(|stats| stats.revivals).sum();
+    let open = world.callers.iter().flatten().map(Caller::seen);
+    let seen = world.past.iter().map(|(seen, _)| seen.clone()).chain(open);
+    let delivered = seen.map(|seen| seen.told.values().map(|times| u64::from(*times)).sum::<u64>()).sum();
     let trace = world.trace.hasher.lock().unwrap_or_else(PoisonError::into_inner).finish();
     Outcome { violations, trace, time: began.elapsed(), delivered, revivals }
 }
