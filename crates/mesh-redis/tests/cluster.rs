@@ -32,6 +32,7 @@ async fn the_death_of_a_master_is_outlived() {
     speaker.link.append(&log, entry("before"), KEEP).await.unwrap();
     // The one that serves the first shard, where leases are.
     let first = cluster.owner_of("{0}");
+    cluster.is_replicated(first).await;
     cluster.nodes[first].kill();
     let death = Instant::now();
     eventually(|| async { speaker.link.beat().await.is_ok() }).await;

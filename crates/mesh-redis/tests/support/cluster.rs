@@ -42,17 +42,37 @@ impl Cluster {
         cluster
     }
 
-    /// Wait until every node knows a master for every slot.
+    /// Wait until every node knows a master for every slot, and every replica has what its master has.
     async fn is_whole(&self) {
         let until = Instant::now() + WHOLE_MAX;
         let whole = |node: &Server| {
             let info = node.command(&["CLUSTER", "INFO"]);
             info.contains("cluster_state:ok")
                 && info.contains(&format!("cluster_known_nodes:{}", self.nodes.len()))
+                && !node.command(&["INFO", "replication"]).contains("master_link_status:down")
         };
         while !self.nodes.iter().all(whole) {
             assert!(Instant::now() < until, "the cluster is not whole");
             sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Wait until the replica of a master has all that was written: what it has not when the master dies is lost, and
+    /// one that has nothing yet takes nobody's place.
+    pub(crate) async fn is_replicated(&self, master: usize) {
+        let until = Instant::now() + WHOLE_MAX;
+        loop {
+            let info = self.nodes[master].command(&["INFO", "replication"]);
+            let offset = |from: &str, to: char| {
+                let rest = info.split_once(from)?.1;
+                rest.split(to).next()?.trim().parse::<u64>().ok()
+            };
+            let replica = info.split_once("slave0:").and_then(|_| offset(",offset=", ','));
+            if replica.is_some() && replica == offset("master_repl_offset:", '\n') {
+                return;
+            }
+            assert!(Instant::now() < until, "the replica is behind: {info}");
+            sleep(Duration::from_millis(20)).await;
         }
     }
 
