@@ -81,6 +81,9 @@ fn server(lines: &SyncSender<String>) -> Builder<()> {
             say(&leave, format!("leave {room} {}", conn.id()));
         });
     Mesh::builder()
+        // What waits in the sockets of a paused process arrives at once after it, and its readers share two cores with
+        // it: they are not what these tests call slow.
+        .limits(|limits| limits.outbox_bytes_max = 32 * 1024 * 1024)
         .room(any(), room)
         .on_disconnect(async move |conn: Conn| say(&gone, format!("disconnect {}", conn.id())))
         .on_error(move |error: &Fault| say(&fault, format!("fault {error}")))
