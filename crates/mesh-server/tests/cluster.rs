@@ -394,3 +394,22 @@ async fn members_and_their_metadata_come_in_pages_from_every_instance() {
     let refused = cluster.mesh(0).room_members_metadata::<u64>("", 0).await.expect_err("no name of a room");
     assert_eq!(refused.code.as_str(), "bad_payload");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_more_than_an_outbox_holds_closes_no_reader_that_keeps_up() {
+    let cluster = Cluster::start(2, |_| open_server()).await.expect("a cluster");
+    let mut reader = cluster.client(1);
+    join(&mut reader, "lobby").await;
+    let reading = tokio::spawn(async move {
+        for expected in 0..40 {
+            let (_, payload) = reader.push().await.expect("it stays open");
+            assert_eq!(payload[0], expected);
+        }
+    });
+    let text = "x".repeat(100_000);
+    // In one go: as after a pause of the reader's instance, when its socket to Redis is full.
+    for number in 0..40 {
+        cluster.mesh(0).room("lobby").broadcast("news", &json!([number, text])).await.expect("a broadcast");
+    }
+    reading.await.expect("all of them");
+}
