@@ -192,6 +192,8 @@ pub struct LogPage {
     pub epoch: Option<Epoch>,
     /// The offset of the newest entry ever appended, 0 if none.
     pub newest: u64,
+    /// The mark of that entry, also when it is no longer kept; zeros if none.
+    pub tag: Tag,
     /// The offset of the oldest entry still kept, `newest + 1` if none is.
     pub oldest: u64,
     /// What was asked for.

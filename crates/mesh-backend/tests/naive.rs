@@ -11,7 +11,7 @@ use mesh_backend::{
     Announce, Arrival, Backend, Beat, CellValue, Done, Entered, Entry, Expect, Inbox, Keep, Key, Kind, Left,
     Link, LogPage, LogRead, Logged, Member, Orphan, Roll, Wire, Write, Written,
 };
-use mesh_proto::{ConnId, Epoch, Incarnation, Position};
+use mesh_proto::{ConnId, Epoch, Incarnation, Position, Tag};
 
 #[derive(Clone, Default)]
 struct Naive(Arc<Mutex<Lists>>);
@@ -108,7 +108,8 @@ impl Lists {
                 }
             }
         };
-        LogPage { epoch: (newest > 0).then(|| epoch(key)), newest, oldest, entries, lost }
+        let tag = all.last().map_or(Tag(0), |(_, newest, _)| newest.tag);
+        LogPage { epoch: (newest > 0).then(|| epoch(key)), newest, tag, oldest, entries, lost }
     }
 
     fn load(&self, key: &Key) -> Option<CellValue> {

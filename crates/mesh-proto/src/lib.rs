@@ -14,8 +14,9 @@ mod position;
 mod scan;
 
 pub use builtin::{
-    ConnectionMetadata, Hello, HelloLimits, JoinRoom, Joined, Metadata, RoomMetadata, Success, Welcome,
-    command,
+    ChannelHistory, ConnectionMetadata, DeleteRecord, HistoryAfter, Hello, HelloLimits, IncrementRecord, JoinRoom,
+    Joined, MergeOptions, Metadata, Mode, NamesRecord, PatchRecord, PublishChannel, PublishRecord,
+    RoomMetadata, Strategy, SubscribeChannel, SubscribeRecord, Success, UnsubscribeChannel, Welcome, command,
 };
 pub use close::CloseCode;
 pub use code::{Class, Code};
@@ -23,7 +24,7 @@ pub use frame::{Form, Malformed, Request, encode_push, error_parts, json_string,
 pub use id::{BadId, ConnId, Entropy, Incarnation};
 
 pub use limits::{Limits, PatchLimits};
-pub use name::{CommandName, NameError, RoomName};
+pub use name::{ChannelName, CommandName, NameError, RecordName, RoomName, Txn};
 pub use position::{Epoch, Position, Tag};
 pub use scan::{Excess, scan};
 

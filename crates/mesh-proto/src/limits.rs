@@ -7,6 +7,9 @@ pub const NAME_BYTES_MAX: usize = 255;
 /// Bytes of a request's `id`, as written.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 
+/// Bytes of a writer's own mark of one write.
+pub const TXN_BYTES_MAX: usize = 64;
+
 /// The bounds of a server. `Limits::default()` is what a server runs with unless it is told otherwise.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -42,6 +45,21 @@ pub struct Limits {
     pub present_max: usize,
     /// Items of one page of a list (1,000).
     pub page_max: usize,
+
+    /// Channels and records that one connection is subscribed to (1,000). Over it: `too_large`.
+    pub subscriptions_max: usize,
+    /// Bytes of a message that the server publishes on a channel, as JSON (256 KiB). Over it: `too_large`.
+    pub publish_bytes_max: usize,
+    /// Bytes of a record that a client writes, as JSON (256 KiB). Over it: `too_large`.
+    pub client_record_bytes_max: usize,
+    /// Bytes of a record that the server writes, as JSON (1 MiB). Over it: `too_large`.
+    pub record_bytes_max: usize,
+    /// Messages of a channel that one answer holds (1,000).
+    pub history_page_max: usize,
+    /// Bytes of messages of a channel that one answer holds (256 KiB), but for a single one that has more.
+    pub history_bytes_max: usize,
+    /// Messages that a subscriber that was away is given in all (10,000). Over it: a gap, `limit`.
+    pub recover_max: u64,
 
     /// How long a handler may take (30 s). Over it: `timeout`, and the handler is dropped.
     pub command_timeout: Duration,
@@ -91,6 +109,13 @@ impl Default for Limits {
             metadata_bytes_max: 64 * 1024,
             present_max: 1000,
             page_max: 1000,
+            subscriptions_max: 1000,
+            publish_bytes_max: 256 * 1024,
+            client_record_bytes_max: 256 * 1024,
+            record_bytes_max: 1024 * 1024,
+            history_page_max: 1000,
+            history_bytes_max: 256 * 1024,
+            recover_max: 10_000,
             command_timeout: Duration::from_secs(30),
             guard_timeout: Duration::from_secs(5),
             on_connect_timeout: Duration::from_secs(5),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::limits::NAME_BYTES_MAX;
+use crate::limits::{NAME_BYTES_MAX, TXN_BYTES_MAX};
 
 /// Why a text is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -108,11 +108,42 @@ name! {
     RoomName, check
 }
 name! {
+    /// A channel: 1 to 255 bytes of UTF-8 without control characters.
+    ChannelName, check
+}
+name! {
+    /// A record: 1 to 255 bytes of UTF-8 without control characters.
+    RecordName, check
+}
+name! {
     /// A command of an application, in either direction: a name that the protocol does not keep for itself.
     CommandName, |text| {
         check(text)?;
         let reserved = matches!(text, "ping" | "pong" | "latency" | "latency:request" | "latency:response");
         if reserved || text.starts_with("mesh/") { Err(NameError::Reserved) } else { Ok(()) }
+    }
+}
+
+/// A writer's own mark of one write, which comes back in what tells of it: a text of at most 64 bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Txn(Arc<str>);
+
+impl Txn {
+    /// Check a text and make it a mark; `None` if it is too long.
+    pub fn new(text: &str) -> Option<Self> {
+        (text.len() <= TXN_BYTES_MAX).then(|| Self(text.into()))
+    }
+
+    /// The mark as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Txn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::new(&text).ok_or_else(|| de::Error::custom(format!("a txn has at most {TXN_BYTES_MAX} bytes")))
     }
 }
 

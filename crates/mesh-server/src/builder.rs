@@ -25,9 +25,20 @@ use crate::life::Lives;
 use crate::login::{Login, Origins};
 use crate::mesh::{Authenticate, Commands, Inner, Mesh, Route};
 use crate::pattern::{Pattern, Policies};
-use crate::policy::{Room, RoomPolicy};
+use crate::policy::{Channel, ChannelPolicy, Room, RoomPolicy};
 use crate::schedule::Schedule;
-use crate::{lease, metadata, room, serve};
+use crate::{channel, lease, metadata, room, serve};
+
+/// Built-ins that name something, and must not overtake one another about it.
+const IN_ORDER: [&str; 7] = [
+    command::JOIN_ROOM,
+    command::LEAVE_ROOM,
+    command::GET_ROOM_METADATA,
+    command::SUBSCRIBE_CHANNEL,
+    command::UNSUBSCRIBE_CHANNEL,
+    command::PUBLISH_CHANNEL,
+    command::GET_CHANNEL_HISTORY,
+];
 
 type Layer = Arc<dyn Fn(Command, Next) -> BoxFuture<'static, Reply> + Send + Sync>;
 
@@ -42,6 +53,7 @@ pub struct Builder<S> {
     layers: Vec<Layer>,
     command_layers: Vec<(Arc<str>, Layer)>,
     rooms: Policies<RoomPolicy>,
+    channels: Policies<ChannelPolicy>,
     metadata: Option<Check>,
     authenticate: Option<Authenticate>,
     origins: Origins,
@@ -68,6 +80,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
             layers: Vec::new(),
             command_layers: Vec::new(),
             rooms: Policies::default(),
+            channels: Policies::default(),
             metadata: None,
             authenticate: None,
             origins: Origins::default(),
@@ -149,6 +162,12 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         self
     }
 
+    /// Open channels. Of several patterns that cover a name the first one said decides.
+    pub fn channel(mut self, pattern: impl Into<Pattern>, policy: Channel<S>) -> Self {
+        self.channels.push(pattern.into(), policy.bind(&self.state));
+        self
+    }
+
     /// Let clients read other connections' metadata where the guard says yes; [`Name`](crate::Name) is the id asked for.
     pub fn connection_metadata<M, G: Guard<M, S>>(mut self, guard: G) -> Self {
         let state = self.state.clone();
@@ -219,6 +238,10 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         self.insert(command::GET_CONNECTION_METADATA, metadata::get, "");
         self.insert(command::GET_MY_CONNECTION_METADATA, metadata::get_mine, "");
         self.insert(command::SUBSCRIBE_PRESENCE, metadata::no_presence, "");
+        self.insert(command::SUBSCRIBE_CHANNEL, channel::subscribe, "");
+        self.insert(command::UNSUBSCRIBE_CHANNEL, channel::unsubscribe, "");
+        self.insert(command::PUBLISH_CHANNEL, channel::publish, "");
+        self.insert(command::GET_CHANNEL_HISTORY, channel::get_history, "");
         let commands = self.routes()?;
 
         let (limits, tasks, stop) = (self.limits, TaskTracker::new(), CancellationToken::new());
@@ -249,6 +272,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
             instance,
             commands,
             rooms: self.rooms,
+            channels: self.channels,
             metadata: self.metadata,
             authenticate: self.authenticate,
             origins: self.origins,
@@ -277,8 +301,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
             for layer in self.layers.iter().rev() {
                 run = wrap(run, layer);
             }
-            let in_order =
-                matches!(&*name, command::JOIN_ROOM | command::LEAVE_ROOM | command::GET_ROOM_METADATA);
+            let in_order = IN_ORDER.contains(&&*name);
             (name.clone(), Arc::new(Route { name_json: json_string(&name), name, run, in_order }))
         };
         Ok(commands.into_iter().map(route).collect())

@@ -19,6 +19,7 @@ use crate::follow::{Follow, Wish};
 use crate::hub::Outbox;
 use crate::instance::Instance;
 use crate::lock::Lock;
+use crate::subscription::Subscriptions;
 
 /// What the backend did not take is tried again after this long.
 pub(crate) const AGAIN: Duration = Duration::from_secs(1);
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     /// Its entry in the roster of connections: `None` is out, `Some(metadata)` is in.
     index: Lock<Follow<Option<Option<Bytes>>>>,
     pub(crate) rooms: Lock<Rooms>,
+    pub(crate) subscriptions: Lock<Subscriptions>,
 }
 
 /// The rooms a connection is in, in order of joining. At most `rooms_max`, so a list is searched as fast as a map and
@@ -89,6 +91,7 @@ impl Conn {
             claims: Lock::new(None),
             index: Lock::new(Follow::new(None)),
             rooms: Lock::default(),
+            subscriptions: Lock::default(),
         }))
     }
 

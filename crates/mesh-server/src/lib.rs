@@ -22,6 +22,7 @@ mod answer;
 mod ask;
 mod broadcast;
 mod builder;
+mod channel;
 mod command;
 mod conn;
 mod error;
@@ -38,13 +39,16 @@ mod metadata;
 mod mount;
 mod pattern;
 mod policy;
+mod resync;
 mod room;
 mod schedule;
 mod serve;
+mod subscription;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use builder::Builder;
+pub use channel::{ChannelRef, HistoryPage, Message};
 pub use command::{
     Claims, Command, Extension, FromCommand, FromRef, Guard, Handler, Hook, HookOutcome, IntoVerdict,
     Layered, Meta, Middleware, Name, Next, Payload, RawJson, Reply, State,
@@ -56,9 +60,9 @@ pub use instance::Stats;
 pub use login::{Login, Origins};
 pub use mesh::{Mesh, Readiness};
 pub use mesh_backend::{Backend, Memory};
-pub use mesh_proto::{Class, CloseCode, Code, ConnId, Entropy, Limits, RoomName};
+pub use mesh_proto::{Class, CloseCode, Code, ChannelName, ConnId, Entropy, Epoch, Limits, Position, RoomName, Tag};
 pub use metadata::ConnRef;
 pub use mount::{Listening, MeshService, PeerAddr};
 pub use pattern::{Pattern, any, prefix};
-pub use policy::Room;
+pub use policy::{Channel, Room};
 pub use room::{Members, RoomRef};

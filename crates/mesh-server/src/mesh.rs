@@ -18,7 +18,7 @@ use crate::fault::Reports;
 use crate::instance::{Instance, Stats};
 use crate::login::{Login, Origins};
 use crate::pattern::Policies;
-use crate::policy::RoomPolicy;
+use crate::policy::{ChannelPolicy, RoomPolicy};
 
 /// The server: a cheap handle, shared by every connection and yours to clone into any task.
 #[derive(Clone)]
@@ -36,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) instance: Arc<Instance>,
     pub(crate) commands: Commands,
     pub(crate) rooms: Policies<RoomPolicy>,
+    pub(crate) channels: Policies<ChannelPolicy>,
     /// Who may read whose connection metadata; `None`: nobody but the owner.
     pub(crate) metadata: Option<Check>,
     pub(crate) authenticate: Option<Authenticate>,
@@ -52,7 +53,7 @@ pub(crate) struct Route {
     pub(crate) name_json: String,
     /// The handler with all of its middleware around it.
     pub(crate) run: Run,
-    /// A built-in that names a room: it waits for an earlier one of the same connection and room.
+    /// A built-in that names a room, channel or record: it waits for an earlier one of the same connection about the same.
     pub(crate) in_order: bool,
 }
 

@@ -64,7 +64,7 @@ impl Logs {
     pub(super) fn read(&mut self, key: &Key, read: LogRead, now: Instant) -> LogPage {
         let Some(log) = self.logs.get_mut(key) else {
             let lost = matches!(read, LogRead::After { .. });
-            return LogPage { epoch: None, newest: 0, oldest: 1, entries: Vec::new(), lost };
+            return LogPage { epoch: None, newest: 0, tag: Tag(0), oldest: 1, entries: Vec::new(), lost };
         };
         log.trim(now);
         log.page(read)
@@ -149,7 +149,14 @@ impl Log {
         };
         let index = |offset: u64| (offset.max(oldest) - oldest) as usize;
         let entries = self.entries.range(index(from)..index(to)).map(|(_, logged)| logged.clone()).collect();
-        LogPage { epoch: Some(self.epoch), newest: self.newest, oldest, entries, lost }
+        LogPage {
+            epoch: Some(self.epoch),
+            newest: self.newest,
+            tag: self.newest_tag,
+            oldest,
+            entries,
+            lost,
+        }
     }
 
     /// Whether a position is of this life, as far as can be told: the marks of entries that went are not known.

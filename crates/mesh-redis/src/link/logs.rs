@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mesh_backend::{Entry, Keep, Key, LogPage, LogRead, Logged, Result};
-use mesh_proto::{Epoch, Position};
+use mesh_proto::{Epoch, Position, Tag};
 
 use super::RedisLink;
 use crate::call::Call;
@@ -55,10 +55,11 @@ impl RedisLink {
 
 fn page(mut reply: Reply, after: bool) -> Result<LogPage> {
     if reply.is_empty() {
-        return Ok(LogPage { epoch: None, newest: 0, oldest: 1, entries: Vec::new(), lost: after });
+        return Ok(LogPage { epoch: None, newest: 0, tag: Tag(0), oldest: 1, entries: Vec::new(), lost: after });
     }
     let epoch = Some(reply.epoch()?);
     let newest = reply.parse()?;
+    let tag = reply.tag()?;
     let oldest = reply.parse::<u64>()?.saturating_add(1);
     let lost = reply.is_one()?;
     let mut list = reply.list()?;
@@ -66,7 +67,7 @@ fn page(mut reply: Reply, after: bool) -> Result<LogPage> {
     while !list.is_empty() {
         entries.push(logged(list.list()?)?);
     }
-    Ok(LogPage { epoch, newest, oldest, entries, lost })
+    Ok(LogPage { epoch, newest, tag, oldest, entries, lost })
 }
 
 /// `<offset>-1`, and its fields `g` tag, `k` kept, `m` time.

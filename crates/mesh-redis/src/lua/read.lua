@@ -1,5 +1,5 @@
 -- KEYS: alive, hash, stream. ARGV: me, n(ewest) or b(efore) or a(fter), limit, offset, epoch, tag.
--- Gives epoch, newest, the offset before the oldest, whether it is lost, entries.
+-- Gives epoch, newest and its tag, the offset before the oldest, whether it is lost, entries.
 local log = open(KEYS[2], KEYS[3])
 if not log then
   return { 1 }
@@ -36,4 +36,4 @@ local entries = {}
 if from < stop then
   entries = redis.call('XRANGE', KEYS[3], int(from) .. '-1', int(stop - 1) .. '-1')
 end
-return { 1, log.e, int(log.o), int(log.f), lost, entries }
+return { 1, log.e, int(log.o), log.t, int(log.f), lost, entries }

@@ -17,6 +17,7 @@ pub use middleware::{Layered, Middleware, Next, Reply};
 
 use crate::conn::Conn;
 use crate::error::Result;
+use crate::lock::Lock;
 use crate::mesh::Mesh;
 
 /// A handler with its middleware, types erased.
@@ -36,11 +37,40 @@ pub struct Command {
     /// The room that a guard or a hook is asked about.
     pub(crate) subject: Option<Arc<str>>,
     extensions: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
+    /// What is done once the answer is on its way, where anything may be.
+    then: Option<Then>,
+}
+
+/// Set by a handler, and run when its answer was queued; dropped when it failed.
+#[derive(Clone, Default)]
+pub(crate) struct Then(Arc<Lock<Option<Box<dyn FnOnce() + Send>>>>);
+
+impl Then {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.with(|slot| slot.is_some())
+    }
+
+    pub(crate) fn take(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        self.0.with(Option::take)
+    }
 }
 
 impl Command {
     pub(crate) fn new(mesh: Mesh, conn: Conn, name: Arc<str>, payload: Bytes) -> Self {
-        Self { mesh, conn, name, payload, subject: None, extensions: Vec::new() }
+        Self { mesh, conn, name, payload, subject: None, extensions: Vec::new(), then: None }
+    }
+
+    /// A command after whose answer something may have to be done.
+    pub(crate) fn with_then(mut self, then: Option<Then>) -> Self {
+        self.then = then;
+        self
+    }
+
+    /// Do this once the answer is on its way.
+    pub(crate) fn then(&mut self, then: impl FnOnce() + Send + 'static) {
+        if let Some(slot) = &self.then {
+            slot.0.with(|slot| *slot = Some(Box::new(then)));
+        }
     }
 
     /// The same command, asked about one room or connection.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mesh_backend::{Arrival, Arrivals, Control, Received};
+use mesh_backend::{Arrival, Arrivals, Control, Key, Received};
 
 use super::Hub;
 
@@ -13,14 +13,18 @@ const BATCH: usize = 64;
 /// outboxes of readers that keep up.
 const BATCH_BYTES: usize = 128 * 1024;
 
-/// Hand out what arrives until the backend closes the inbox. `on_control` gets what is for the instance rather than for
-/// connections, `on_lost` is told when publications may be missing.
-pub(crate) async fn hand_out(
-    hub: Arc<Hub>,
-    mut arrivals: Arrivals,
-    on_control: impl Fn(Arrival),
-    on_lost: impl Fn(),
-) {
+/// Who is told of what is not for connections.
+pub(crate) trait Heard: Send {
+    /// A word for the instance.
+    fn on_control(&self, arrival: Arrival);
+    /// Publications may be missing.
+    fn on_lost(&self);
+    /// A stream has to be made good: what arrives on it is kept until then.
+    fn on_gap(&self, topic: Key);
+}
+
+/// Hand out what arrives until the backend closes the inbox.
+pub(crate) async fn hand_out(hub: Arc<Hub>, mut arrivals: Arrivals, heard: impl Heard) {
     let (mut batch, mut bytes) = (0, 0);
     while let Some(received) = arrivals.recv().await {
         match received {
@@ -28,17 +32,25 @@ pub(crate) async fn hand_out(
                 hub.arrivals.fetch_add(1, Ordering::Relaxed);
                 bytes += arrival.weight();
                 let topic = hub.find(&arrival.topic);
-                if topic.as_ref().is_some_and(|topic| topic.follows_a_gap(&arrival)) {
-                    on_lost();
+                if let Some(topic) = topic.as_ref().filter(|topic| topic.follows_a_gap(&arrival)) {
+                    heard.on_lost();
+                    if Hub::hold(topic) {
+                        heard.on_gap(arrival.topic.clone());
+                    }
                 }
                 match arrival.control {
-                    None | Some(Control::Close(_)) => hub.fan_out(topic.as_deref(), &arrival),
-                    Some(_) => on_control(arrival),
+                    None | Some(Control::Close(_)) => {
+                        if hub.fan_out(topic.as_ref(), &arrival) {
+                            heard.on_gap(arrival.topic);
+                        }
+                    }
+                    Some(_) => heard.on_control(arrival),
                 }
             }
             Received::ContinuityLost => {
                 hub.hear_anew();
-                on_lost();
+                heard.on_lost();
+                hub.hold_all().into_iter().for_each(|topic| heard.on_gap(topic));
             }
         }
         batch += 1;

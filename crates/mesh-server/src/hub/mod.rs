@@ -2,8 +2,10 @@
 
 mod flusher;
 mod inbox;
+mod listener;
 mod outbox;
 mod pipe;
+mod stream;
 mod uplink;
 
 use std::collections::{BTreeSet, HashMap};
@@ -12,16 +14,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use indexmap::IndexMap;
 use mesh_backend::{Arrival, Audience, Control, Key, Kind};
 use mesh_proto::{ConnId, Incarnation};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use flusher::Flushers;
-pub(crate) use inbox::hand_out;
+pub(crate) use inbox::{Heard, hand_out};
+pub(crate) use listener::Wants;
 pub(crate) use outbox::{Outbox, Phase, Sink};
 pub(crate) use pipe::{PipeReader, PipeWriter, pipe};
+pub(crate) use stream::{Opening, Repair};
+use listener::{Frames, Listener};
+use stream::{Followed, Held};
 use uplink::Uplink;
 
 use crate::life::Lives;
@@ -45,6 +50,8 @@ pub(crate) struct Hub {
     linger: Duration,
     delivered: AtomicU64,
     arrivals: AtomicU64,
+    /// Of subscribings to streams, from 1.
+    tokens: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -55,10 +62,12 @@ struct Topic {
 
 #[derive(Debug, Default)]
 struct TopicState {
-    listeners: IndexMap<ConnId, Arc<Outbox>>,
+    listeners: IndexMap<ConnId, Listener>,
     uplink: Uplink,
     /// The number of the last publication of each publisher since this instance subscribed, the latest publishers.
     heard: Vec<(Incarnation, u64)>,
+    followed: Followed,
+    held: Option<Held>,
     /// Out of the map: whoever still holds it must look again.
     dead: bool,
 }
@@ -96,6 +105,7 @@ impl Hub {
             linger,
             delivered: AtomicU64::new(0),
             arrivals: AtomicU64::new(0),
+            tokens: AtomicU64::new(1),
         })
     }
 
@@ -113,7 +123,7 @@ impl Hub {
     pub(crate) fn listeners(&self, key: &Key) -> Vec<Arc<Outbox>> {
         let topic = self.find(key);
         topic.map_or_else(Vec::new, |topic| {
-            topic.state.with(|state| state.listeners.values().cloned().collect())
+            topic.state.with(|state| state.listeners.values().map(|listener| listener.outbox.clone()).collect())
         })
     }
 
@@ -135,45 +145,50 @@ impl Hub {
         }
     }
 
-    /// Hand an arrival to whom it is for. The header is put before the text once, for all of them.
-    fn fan_out(&self, topic: Option<&Topic>, arrival: &Arrival) {
+    /// Hand an arrival to whom it is for. Whether something is missing before it, and the caller has to make the topic
+    /// good.
+    fn fan_out(self: &Arc<Self>, topic: Option<&Arc<Topic>>, arrival: &Arrival) -> bool {
         match &arrival.audience {
             Audience::Only(ids) => {
-                let everybody = self.find(&Key::new(Kind::Everybody, ""));
-                let named = |id| everybody.as_ref()?.state.with(|state| state.listeners.get(id).cloned());
-                let outboxes: Vec<_> = ids.iter().filter_map(named).collect();
-                self.deliver(arrival, outboxes.iter());
+                let Some(everybody) = self.find(&Key::new(Kind::Everybody, "")) else { return false };
+                everybody.state.with(|state| {
+                    let frames = Frames::new(arrival);
+                    ids.iter().for_each(|id| self.deliver(&frames, state.listeners.get_mut(id)));
+                });
             }
-            Audience::All => self.deliver_topic(topic, arrival, |_| true),
+            Audience::All if arrival.control.is_none() && topic.is_some_and(|topic| topic.is_stream()) => {
+                return topic.is_some_and(|topic| self.advance(topic, arrival));
+            }
+            Audience::All => self.deliver_to(topic, arrival, |_| true),
             Audience::Except(ids) if ids.len() <= EXCEPT_LIST_MAX => {
-                self.deliver_topic(topic, arrival, |id| !ids.contains(id));
+                self.deliver_to(topic, arrival, |id| !ids.contains(id));
             }
             Audience::Except(ids) => {
                 let ids: BTreeSet<_> = ids.iter().collect();
-                self.deliver_topic(topic, arrival, |id| !ids.contains(id));
+                self.deliver_to(topic, arrival, |id| !ids.contains(id));
             }
         }
+        false
     }
 
-    fn deliver_topic(&self, topic: Option<&Topic>, arrival: &Arrival, wanted: impl Fn(&ConnId) -> bool) {
+    fn deliver_to(&self, topic: Option<&Arc<Topic>>, arrival: &Arrival, wanted: impl Fn(&ConnId) -> bool) {
         let Some(topic) = topic else { return };
         topic.state.with(|state| {
-            let outboxes = state.listeners.iter().filter(|(id, _)| wanted(id)).map(|(_, outbox)| outbox);
-            self.deliver(arrival, outboxes);
+            let frames = Frames::new(arrival);
+            let listeners = state.listeners.iter_mut().filter(|(id, _)| wanted(id));
+            self.deliver(&frames, listeners.map(|(_, listener)| listener));
         });
     }
 
-    fn deliver<'a>(&self, arrival: &Arrival, outboxes: impl Iterator<Item = &'a Arc<Outbox>>) {
-        if let Some(Control::Close(code)) = arrival.control {
-            outboxes.for_each(|outbox| outbox.close_raw(code, "disconnected"));
-            return;
-        }
-        let Some(text) = &arrival.full else { return };
-        let frame: Bytes = mesh_ws::text(text);
+    fn deliver<'a>(&self, frames: &Frames<'_>, listeners: impl IntoIterator<Item = &'a mut Listener>) {
         let mut count = 0;
-        for outbox in outboxes {
-            outbox.push(&frame);
-            count += 1;
+        for listener in listeners {
+            if let Some(Control::Close(code)) = frames.arrival.control {
+                listener.outbox.close_raw(code, "disconnected");
+            } else if let Some(frame) = frames.full() {
+                listener.outbox.push(frame);
+                count += 1;
+            }
         }
         self.delivered.fetch_add(count, Ordering::Relaxed);
     }

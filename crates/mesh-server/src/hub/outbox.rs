@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,9 @@ use super::pipe::PipeWriter;
 use crate::lock::Lock;
 
 /// What a queued frame weighs beside its bytes.
-const FRAME_OVERHEAD: usize = size_of::<Bytes>();
+const FRAME_OVERHEAD: usize = size_of::<Queued>();
+/// Bytes that wait, from which on a frame of a subscription gives way to a newer one of the same.
+const CONFLATE_BYTES: usize = 64 * 1024;
 /// Small frames up to this many bytes together are copied into one buffer and leave in one plain write, which is
 /// cheaper than a vectored one.
 const GATHER_BYTES: usize = 32 * 1024;
@@ -55,13 +58,20 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 struct State {
     sink: Sink,
-    queue: VecDeque<Bytes>,
+    queue: VecDeque<Queued>,
     bytes: usize,
     /// The first frame in the queue is partly written.
     started: bool,
     /// The socket took no more; the task goes on when it does.
     blocked: bool,
     phase: Phase,
+}
+
+#[derive(Debug)]
+struct Queued {
+    frame: Bytes,
+    /// The subscription whose newer frames may take its place.
+    of: Option<NonZeroU64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,8 +134,26 @@ impl Outbox {
 
     /// Queue a frame that many share; it leaves at the end of the tick.
     pub(crate) fn push(self: &Arc<Self>, frame: &Bytes) {
-        let mark = self.change(|state| state.queue(frame.clone(), self.bytes_max));
+        let mark = self.change(|state| state.queue(frame.clone(), None, self.bytes_max));
         self.after(mark);
+    }
+
+    /// The same for a subscription to something of which only the newest matters: where much waits already, `whole`
+    /// takes the place of all of it that waits.
+    pub(crate) fn push_newest(self: &Arc<Self>, frame: &Bytes, of: NonZeroU64, whole: &Bytes) {
+        let mark = self.change(|state| {
+            let much = state.blocked || state.bytes > CONFLATE_BYTES;
+            if much && state.conflate(of, whole) {
+                return Next::Nothing;
+            }
+            state.queue(frame.clone(), Some(of), self.bytes_max)
+        });
+        self.after(mark);
+    }
+
+    /// Bytes that may wait.
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.bytes_max
     }
 
     /// Queue frames of one read's answers, contiguous. They join what the tick will flush, if anything; else they are
@@ -135,14 +163,14 @@ impl Outbox {
             let direct = state.queue.is_empty() && !state.blocked && state.phase == Phase::Open;
             let written = if direct { state.sink.try_write(frames) } else { Ok(0) };
             match written {
-                Ok(n) if n == frames.len() => Queued::Nothing,
+                Ok(n) if n == frames.len() => Next::Nothing,
                 Ok(n) => {
-                    let queued = state.queue(Bytes::copy_from_slice(&frames[n..]), self.bytes_max);
+                    let queued = state.queue(Bytes::copy_from_slice(&frames[n..]), None, self.bytes_max);
                     state.started |= n > 0;
                     queued
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    state.queue(Bytes::copy_from_slice(frames), self.bytes_max)
+                    state.queue(Bytes::copy_from_slice(frames), None, self.bytes_max)
                 }
                 Err(_) => state.fail(),
             }
@@ -179,11 +207,11 @@ impl Outbox {
         self.state.with(|state| state.queue.is_empty())
     }
 
-    fn after(self: &Arc<Self>, queued: Queued) {
-        match queued {
-            Queued::Nothing => {}
-            Queued::Mark => self.mark(),
-            Queued::Ended => {
+    fn after(self: &Arc<Self>, next: Next) {
+        match next {
+            Next::Nothing => {}
+            Next::Mark => self.mark(),
+            Next::Ended => {
                 self.mark();
                 self.task.wake();
             }
@@ -248,7 +276,7 @@ impl Outbox {
     ) -> Poll<io::Result<()>> {
         self.change(|state| {
             while let Some(front) = state.queue.front() {
-                match ready!(Pin::new(&mut *io).poll_write(cx, front)) {
+                match ready!(Pin::new(&mut *io).poll_write(cx, &front.frame)) {
                     Ok(n) if n > 0 => state.advance(n),
                     Ok(_) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
                     Err(error) => {
@@ -262,16 +290,16 @@ impl Outbox {
     }
 }
 
-enum Queued {
+enum Next {
     Nothing,
     Mark,
     Ended,
 }
 
 impl State {
-    fn queue(&mut self, frame: Bytes, bytes_max: usize) -> Queued {
+    fn queue(&mut self, frame: Bytes, of: Option<NonZeroU64>, bytes_max: usize) -> Next {
         if self.phase != Phase::Open {
-            return Queued::Nothing;
+            return Next::Nothing;
         }
         let weight = frame.len() + FRAME_OVERHEAD;
         // An empty outbox takes any one frame, else a bound below one message would close everybody.
@@ -279,13 +307,31 @@ impl State {
             let (code, reason) = CloseCode::SlowReader.on_the_wire();
             // A reader this slow would take long to get to the close frame: it goes next.
             self.queue.truncate(usize::from(self.started));
-            self.bytes = self.queue.iter().map(|frame| frame.len() + FRAME_OVERHEAD).sum();
+            self.bytes = self.queue.iter().map(Queued::weight).sum();
             self.close(code, reason);
-            return Queued::Ended;
+            return Next::Ended;
         }
         self.bytes += weight;
-        self.queue.push_back(frame);
-        if self.blocked || matches!(self.sink, Sink::Absent) { Queued::Nothing } else { Queued::Mark }
+        self.queue.push_back(Queued { frame, of });
+        if self.blocked || matches!(self.sink, Sink::Absent) { Next::Nothing } else { Next::Mark }
+    }
+
+    /// Put this where the first frame of a subscription waits, and take out the others. Whether any waited.
+    fn conflate(&mut self, of: NonZeroU64, whole: &Bytes) -> bool {
+        // What is partly written has to end as it began.
+        let from = usize::from(self.started);
+        let waits = |queued: &Queued| queued.of == Some(of);
+        let Some(first) = self.queue.iter().skip(from).position(waits).map(|first| first + from) else {
+            return false;
+        };
+        let mut index = 0;
+        self.queue.retain(|queued| {
+            index += 1;
+            index - 1 <= first || !waits(queued)
+        });
+        self.queue[first].frame = whole.clone();
+        self.bytes = self.queue.iter().map(Queued::weight).sum();
+        true
     }
 
     fn close(&mut self, code: u16, reason: &str) -> bool {
@@ -295,11 +341,11 @@ impl State {
         self.phase = Phase::Closing(code);
         let frame = mesh_ws::close(code, reason);
         self.bytes += frame.len() + FRAME_OVERHEAD;
-        self.queue.push_back(frame);
+        self.queue.push_back(Queued { frame, of: None });
         true
     }
 
-    fn fail(&mut self) -> Queued {
+    fn fail(&mut self) -> Next {
         *self = Self {
             sink: Sink::Absent,
             queue: VecDeque::new(),
@@ -308,24 +354,24 @@ impl State {
             blocked: false,
             phase: Phase::Gone,
         };
-        Queued::Ended
+        Next::Ended
     }
 
     fn flush(&mut self, scratch: &mut Vec<u8>) {
         while !self.queue.is_empty() && !self.blocked {
-            let total: usize = self.queue.iter().take(256).map(Bytes::len).sum();
+            let total: usize = self.queue.iter().take(256).map(|queued| queued.frame.len()).sum();
             let written = match self.queue.front() {
-                Some(only) if self.queue.len() == 1 => self.sink.try_write(only),
+                Some(only) if self.queue.len() == 1 => self.sink.try_write(&only.frame),
                 _ if total <= GATHER_BYTES => {
                     scratch.clear();
-                    self.queue.iter().take(256).for_each(|frame| scratch.extend_from_slice(frame));
+                    self.queue.iter().take(256).for_each(|queued| scratch.extend_from_slice(&queued.frame));
                     self.sink.try_write(scratch)
                 }
                 _ => {
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let count = self.queue.len().min(SLICES);
-                    for (slice, frame) in slices.iter_mut().zip(&self.queue) {
-                        *slice = IoSlice::new(frame);
+                    for (slice, queued) in slices.iter_mut().zip(&self.queue) {
+                        *slice = IoSlice::new(&queued.frame);
                     }
                     self.sink.try_write_vectored(&slices[..count])
                 }
@@ -341,7 +387,7 @@ impl State {
     }
 
     fn advance(&mut self, mut written: usize) {
-        while let Some(front) = self.queue.front_mut() {
+        while let Some(Queued { frame: front, .. }) = self.queue.front_mut() {
             if written < front.len() {
                 front.advance(written);
                 self.bytes -= written;
@@ -355,6 +401,12 @@ impl State {
         }
         // An idle outbox owns nothing.
         self.queue = VecDeque::new();
+    }
+}
+
+impl Queued {
+    fn weight(&self) -> usize {
+        self.frame.len() + FRAME_OVERHEAD
     }
 }
 

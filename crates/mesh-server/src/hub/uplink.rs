@@ -9,6 +9,8 @@ use mesh_backend::{BackendError, Key};
 use mesh_proto::{ConnId, Incarnation};
 use tokio::sync::oneshot;
 
+use super::listener::Listener;
+use super::stream::Followed;
 use super::{Hub, Outbox, Topic, TopicState};
 use crate::error::Result;
 use crate::life::Life;
@@ -51,10 +53,23 @@ impl Hub {
     /// From here on what is published on a topic reaches this connection. When it returns `Ok`, the instance is
     /// subscribed; after an error the connection does not listen.
     pub(crate) async fn listen(self: &Arc<Self>, key: &Key, outbox: &Arc<Outbox>) -> Result<()> {
+        let listening = self.listen_as(key, || Listener { outbox: outbox.clone(), stream: None }).await;
+        if listening.is_err() {
+            self.unlisten(key, outbox.id);
+        }
+        listening
+    }
+
+    /// The same, where the caller takes the listener away after an error.
+    pub(super) async fn listen_as(
+        self: &Arc<Self>,
+        key: &Key,
+        listener: impl Fn() -> Listener,
+    ) -> Result<()> {
         let waiting = loop {
             let topic = self.topic(key);
             let me = self.lives.now().me;
-            match topic.state.with(|state| state.listen(outbox, me)) {
+            match topic.state.with(|state| state.listen(listener(), me)) {
                 Way::Again => {}
                 Way::Done => return Ok(()),
                 Way::Wait(waiting, start) => {
@@ -66,17 +81,27 @@ impl Hub {
             }
         };
         let over = waiting.await.unwrap_or_else(|_| Err(BackendError::Unavailable("stopped".into())));
-        if over.is_err() {
-            self.unlisten(key, outbox.id);
-        }
         Ok(over?)
     }
 
-    /// From here on it does not.
-    pub(crate) fn unlisten(self: &Arc<Self>, key: &Key, id: ConnId) {
-        let Some(topic) = self.find(key) else { return };
+    /// From here on it does not. Whether it did.
+    pub(crate) fn unlisten(self: &Arc<Self>, key: &Key, id: ConnId) -> bool {
+        self.unlisten_if(key, id, |_| true)
+    }
+
+    pub(super) fn unlisten_if(
+        self: &Arc<Self>,
+        key: &Key,
+        id: ConnId,
+        goes: impl FnOnce(&Listener) -> bool,
+    ) -> bool {
+        let Some(topic) = self.find(key) else { return false };
+        let mut listened = false;
         let linger = topic.state.with(|state| {
-            state.listeners.swap_remove(&id);
+            listened = state.listeners.get(&id).is_some_and(goes);
+            if listened {
+                state.listeners.swap_remove(&id);
+            }
             let uplink = &mut state.uplink;
             let linger = state.listeners.is_empty() && uplink.stage.is_up() && !uplink.lingering;
             uplink.lingering |= linger;
@@ -87,6 +112,7 @@ impl Hub {
         } else {
             self.bury(&topic);
         }
+        listened
     }
 
     fn topic(&self, key: &Key) -> Arc<Topic> {
@@ -111,6 +137,9 @@ impl Hub {
         let (waiting, linger) = topic.state.with(|state| {
             state.uplink.stage = if over.is_ok() { Stage::Up(life.me) } else { Stage::Down };
             state.heard = Vec::new();
+            if !state.has_live_streams() {
+                state.followed = Followed::Unknown;
+            }
             // Everybody may have left meanwhile.
             let linger = over.is_ok() && state.listeners.is_empty() && !state.uplink.lingering;
             state.uplink.lingering |= linger;
@@ -210,11 +239,15 @@ impl Hub {
 }
 
 impl TopicState {
-    fn listen(&mut self, outbox: &Arc<Outbox>, me: Incarnation) -> Way {
+    pub(super) fn has_live_streams(&self) -> bool {
+        self.listeners.values().any(|listener| listener.stream.as_ref().is_some_and(|it| it.is_live()))
+    }
+
+    fn listen(&mut self, listener: Listener, me: Incarnation) -> Way {
         if self.dead {
             return Way::Again;
         }
-        self.listeners.insert(outbox.id, outbox.clone());
+        self.listeners.insert(listener.outbox.id, listener);
         if self.uplink.stage == Stage::Up(me) {
             return Way::Done;
         }

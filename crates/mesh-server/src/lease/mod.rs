@@ -4,18 +4,18 @@ mod audit;
 mod orphans;
 mod revival;
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use mesh_backend::{Arrivals, BackendError};
+use mesh_backend::{Arrival, Arrivals, BackendError, Control, Key};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::fault::Fault;
-use crate::hub::hand_out;
+use crate::hub::{Heard, hand_out};
 use crate::instance::Counters;
 use crate::life::Life;
 use crate::mesh::{Inner, Mesh};
-use crate::{answer, room};
+use crate::{answer, resync, room};
 
 /// Between two beats: a third of the lease, so that two may fail.
 const BEAT: Duration = Duration::from_secs(2);
@@ -106,33 +106,40 @@ async fn beat(mesh: &Mesh, well: bool) -> bool {
 
 /// Hand out what arrives in one life, until it is over.
 pub(crate) fn hand_out_arrivals(mesh: &Mesh, life: &Life, arrivals: Arrivals) {
-    let (hub, inner, over) =
-        (mesh.0.instance.hub.clone(), std::sync::Arc::downgrade(&mesh.0), life.over.clone());
-    let on_control = {
-        let inner = inner.clone();
-        move |arrival: mesh_backend::Arrival| {
-            let Some(mesh) = inner.upgrade().map(Mesh) else { return };
-            match arrival.control {
-                Some(mesh_backend::Control::ClearRoom) => {
-                    let tasks = mesh.0.instance.tasks.clone();
-                    tasks.spawn(room::cleared(mesh, arrival.topic));
-                }
-                Some(mesh_backend::Control::Ask(number, body)) => {
-                    let tasks = mesh.0.instance.tasks.clone();
-                    tasks.spawn(answer::answer(mesh, arrival.from, number, body));
-                }
-                Some(mesh_backend::Control::Answer(number, body)) => {
-                    mesh.0.instance.asked.answered(number, body);
-                }
-                _ => {}
+    let (hub, over) = (mesh.0.instance.hub.clone(), life.over.clone());
+    let heard = Hears(Arc::downgrade(&mesh.0));
+    tokio::spawn(async move { over.run_until_cancelled(hand_out(hub, arrivals, heard)).await });
+}
+
+/// What the hub hears that is not for connections.
+struct Hears(Weak<Inner>);
+
+impl Heard for Hears {
+    fn on_control(&self, arrival: Arrival) {
+        let Some(mesh) = self.0.upgrade().map(Mesh) else { return };
+        let tasks = mesh.0.instance.tasks.clone();
+        match arrival.control {
+            Some(Control::ClearRoom) => {
+                tasks.spawn(room::cleared(mesh, arrival.topic));
             }
+            Some(Control::Ask(number, body)) => {
+                tasks.spawn(answer::answer(mesh, arrival.from, number, body));
+            }
+            Some(Control::Answer(number, body)) => mesh.0.instance.asked.answered(number, body),
+            _ => {}
         }
-    };
-    let on_lost = move || {
-        let Some(inner) = inner.upgrade() else { return };
+    }
+
+    fn on_lost(&self) {
+        let Some(inner) = self.0.upgrade() else { return };
         Counters::add(&inner.instance.counters.continuity_lost);
         inner.reports.fault(&Fault::ContinuityLost);
         inner.instance.lives.missed();
-    };
-    tokio::spawn(async move { over.run_until_cancelled(hand_out(hub, arrivals, on_control, on_lost)).await });
+    }
+
+    fn on_gap(&self, topic: Key) {
+        if let Some(mesh) = self.0.upgrade().map(Mesh) {
+            resync::begin(&mesh, topic);
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::conn::Conn;
 use crate::instance::instance_topic;
 use crate::life::Life;
 use crate::mesh::Mesh;
-use crate::room;
+use crate::{resync, room};
 
 /// Entries made at once.
 const AT_ONCE: usize = 256;
@@ -44,6 +44,7 @@ pub(super) async fn revive(mesh: &Mesh) {
         tracing::warn!(%error, "could not subscribe anew");
         sleep(AGAIN).await;
     }
+    resync::begin_all(mesh);
     enter_all(mesh, &life, mesh.local_conns().into_iter().flat_map(entries).collect()).await;
 }
 

@@ -19,7 +19,7 @@ use crate::instance::everybody;
 use crate::login::Login;
 use crate::mesh::Mesh;
 use crate::policy::tell;
-use crate::room;
+use crate::{room, subscription};
 
 /// A connection that is to be served. An origin client is let in here, before its 101, and can be reached from then on;
 /// a hello client once it has said hello.
@@ -97,6 +97,7 @@ pub(crate) async fn unregister(mesh: &Mesh, conn: &Conn) {
         return;
     }
     instance.hub.unlisten(&everybody(), conn.id());
+    subscription::close_all(conn);
     room::leave_all(mesh, conn).await;
     if let Err(error) = conn.leave_index().await {
         let why = format!("{} is closed and still listed: {error}", conn.id());

@@ -10,13 +10,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use mesh_proto::{Code, Form, RoomName, error_parts, json_string, reply_parts, scan};
+use mesh_proto::limits::NAME_BYTES_MAX;
+use mesh_proto::{Code, Form, error_parts, json_string, reply_parts, scan};
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::Serving;
 use super::calls::{Admission, Call};
-use crate::command::{Command, Reply};
+use crate::command::{Command, Reply, Then};
 use crate::error::MeshError;
 use crate::fault::Fault;
 use crate::instance::Counters;
@@ -77,21 +78,33 @@ impl Serving {
         out: &mut Vec<u8>,
         cx: &mut Context<'_>,
     ) {
-        let begun = self.handle(route, payload).map(|handling| AssertUnwindSafe(handling).catch_unwind());
+        let then = route.in_order.then(Then::default);
+        let begun = self.handle(route, payload, then.clone());
+        let begun = begun.map(|handling| AssertUnwindSafe(handling).catch_unwind());
         let reply = match begun {
             Err(error) => Err(error),
             Ok(mut handling) => match handling.poll_unpin(cx) {
                 Poll::Ready(done) => done.unwrap_or_else(|_| Err(self.panicked(route))),
-                Poll::Pending => return self.go_on(id.into(), route.clone(), lane, handling),
+                Poll::Pending => return self.go_on(id.into(), route.clone(), lane, then, handling),
             },
         };
-        append_reply(out, self.conn.0.form, id, &route.name_json, &reply);
+        match then.filter(Then::is_set) {
+            // What it does follows the answer, which therefore does not wait for the others of this read.
+            then @ Some(_) => self.answer_and(id, &route.name_json, &reply, then),
+            None => append_reply(out, self.conn.0.form, id, &route.name_json, &reply),
+        }
         self.over(lane.as_ref());
     }
 
     /// Begin the handler; a panic before its first await is one of the handler's too.
-    fn handle(&self, route: &Route, payload: Bytes) -> Result<BoxFuture<'static, Reply>, MeshError> {
+    fn handle(
+        &self,
+        route: &Route,
+        payload: Bytes,
+        then: Option<Then>,
+    ) -> Result<BoxFuture<'static, Reply>, MeshError> {
         let cmd = Command::new(self.mesh.clone(), self.conn.clone(), route.name.clone(), payload);
+        let cmd = cmd.with_then(then);
         catch_unwind(AssertUnwindSafe(|| (route.run)(cmd))).map_err(|_| self.panicked(route))
     }
 
@@ -103,8 +116,14 @@ impl Serving {
     }
 
     /// In a task of its own, which runs on to its deadline even when the connection is closed.
-    fn go_on<F, E>(self: &Arc<Self>, id: Box<str>, route: Arc<Route>, lane: Option<Arc<str>>, handling: F)
-    where
+    fn go_on<F, E>(
+        self: &Arc<Self>,
+        id: Box<str>,
+        route: Arc<Route>,
+        lane: Option<Arc<str>>,
+        then: Option<Then>,
+        handling: F,
+    ) where
         F: Future<Output = Result<Reply, E>> + Send + 'static,
         E: Send + 'static,
     {
@@ -130,7 +149,7 @@ impl Serving {
                     Err(MeshError::new(Code::Timeout, message))
                 }
             };
-            serving.answer(&id, &route.name_json, &reply);
+            serving.answer_and(&id, &route.name_json, &reply, then);
             serving.over(lane.as_ref());
         });
     }
@@ -140,6 +159,16 @@ impl Serving {
         let mut frame = Vec::new();
         append_reply(&mut frame, self.conn.0.form, id, name_json, reply);
         self.conn.0.outbox.push(&frame.into());
+    }
+
+    /// An answer, and what its handler does after it, unless it failed.
+    fn answer_and(&self, id: &str, name_json: &str, reply: &Reply, then: Option<Then>) {
+        self.answer(id, name_json, reply);
+        if let Some(then) = then.and_then(|then| then.take())
+            && reply.is_ok()
+        {
+            then();
+        }
     }
 
     fn over(self: &Arc<Self>, lane: Option<&Arc<str>>) {
@@ -152,8 +181,9 @@ impl Serving {
     pub(super) fn start_waiting(self: &Arc<Self>) {
         let limits = &self.mesh.0.instance.limits;
         while let Some(Call { id, route, payload, lane }) = self.calls.with(|calls| calls.next(limits)) {
-            match self.handle(&route, payload) {
-                Ok(handling) => self.go_on(id, route, lane, AssertUnwindSafe(handling).catch_unwind()),
+            let then = route.in_order.then(Then::default);
+            match self.handle(&route, payload, then.clone()) {
+                Ok(handling) => self.go_on(id, route, lane, then, AssertUnwindSafe(handling).catch_unwind()),
                 Err(error) => {
                     self.answer(&id, &route.name_json, &Err(error));
                     self.calls.with(|calls| calls.finish(lane.as_ref()));
@@ -163,16 +193,26 @@ impl Serving {
     }
 }
 
-/// The room that a built-in is about. A payload that names none fails in the handler.
+/// What a built-in is about: its kind and its name. A payload that names nothing fails in the handler.
 fn lane(payload: &str) -> Option<Arc<str>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct About<'a> {
         #[serde(borrow)]
-        room_name: Cow<'a, str>,
+        room_name: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        channel: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        record_id: Option<Cow<'a, str>>,
     }
     let about: About<'_> = serde_json::from_str(payload).ok()?;
-    RoomName::new(&about.room_name).ok().map(|room| room.shared())
+    let (kind, name) = match (about.room_name, about.channel, about.record_id) {
+        (Some(room), ..) => ('r', room),
+        (_, Some(channel), _) => ('c', channel),
+        (.., Some(record)) => ('v', record),
+        _ => return None,
+    };
+    (name.len() <= NAME_BYTES_MAX).then(|| format!("{kind}{name}").into())
 }
 
 fn append_reply(out: &mut Vec<u8>, form: Form, id: &str, name_json: &str, reply: &Reply) {

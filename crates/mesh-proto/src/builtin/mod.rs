@@ -1,7 +1,16 @@
 //! The payloads of the commands that belong to the protocol.
 
+mod channel;
+mod record;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+pub use channel::{ChannelHistory, HistoryAfter, PublishChannel, SubscribeChannel, UnsubscribeChannel};
+pub use record::{
+    DeleteRecord, IncrementRecord, MergeOptions, Mode, NamesRecord, PatchRecord, PublishRecord, Strategy,
+    SubscribeRecord,
+};
 
 use crate::{ConnId, RoomName};
 
@@ -21,6 +30,34 @@ pub mod command {
     pub const GET_CONNECTION_METADATA: &str = "mesh/get-connection-metadata";
     /// Read one's own metadata.
     pub const GET_MY_CONNECTION_METADATA: &str = "mesh/get-my-connection-metadata";
+    /// Take what comes on a channel.
+    pub const SUBSCRIBE_CHANNEL: &str = "mesh/subscribe-channel";
+    /// No longer.
+    pub const UNSUBSCRIBE_CHANNEL: &str = "mesh/unsubscribe-channel";
+    /// Publish on a channel.
+    pub const PUBLISH_CHANNEL: &str = "mesh/publish-channel";
+    /// Read what a channel keeps.
+    pub const GET_CHANNEL_HISTORY: &str = "mesh/get-channel-history";
+    /// Server to client: a message of a channel.
+    pub const SUBSCRIPTION_MESSAGE: &str = "mesh/subscription-message";
+    /// Server to client: messages of a channel are missing.
+    pub const CHANNEL_GAP: &str = "mesh/channel-gap";
+    /// Follow a record.
+    pub const SUBSCRIBE_RECORD: &str = "mesh/subscribe-record";
+    /// No longer.
+    pub const UNSUBSCRIBE_RECORD: &str = "mesh/unsubscribe-record";
+    /// Read a record.
+    pub const GET_RECORD: &str = "mesh/get-record";
+    /// Write a record, whole or merged.
+    pub const PUBLISH_RECORD_UPDATE: &str = "mesh/publish-record-update";
+    /// Change a record by a JSON patch.
+    pub const PATCH_RECORD: &str = "mesh/patch-record";
+    /// Add to a number in a record.
+    pub const INCREMENT_RECORD: &str = "mesh/increment-record";
+    /// Remove a record.
+    pub const DELETE_RECORD: &str = "mesh/delete-record";
+    /// Server to client: a new version of a record.
+    pub const RECORD_UPDATE: &str = "mesh/record-update";
     /// Watch who is present: answered `success: false` until presence exists.
     pub const SUBSCRIBE_PRESENCE: &str = "mesh/subscribe-presence";
     /// Server to client: say that you live.

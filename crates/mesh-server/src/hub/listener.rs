@@ -1,0 +1,197 @@
+//! One connection that listens to a topic, and how it takes what comes.
+
+use std::cell::OnceCell;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mesh_backend::Arrival;
+use mesh_proto::{Epoch, Form, Position};
+use tokio::time::Instant;
+
+use super::Outbox;
+
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) outbox: Arc<Outbox>,
+    /// `None`: it takes every arrival as it comes, as members of a room do.
+    pub(super) stream: Option<Box<Stream>>,
+}
+
+/// What a subscription asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wants {
+    /// Origin clients know nothing of gaps.
+    pub(crate) form: Form,
+    /// Differences, where there are any.
+    pub(crate) patches: bool,
+    /// What waits gives way to the newest.
+    pub(crate) latest: bool,
+    /// Nothing sooner than this after the last.
+    pub(crate) every: Option<Duration>,
+    /// Of what came while the answer was on its way, the newest alone.
+    pub(crate) newest_first: bool,
+}
+
+/// A subscription to numbered entries, or to messages without a number.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// Which subscribing it came from; what waits in the outbox goes by it, too.
+    pub(super) token: NonZeroU64,
+    pub(super) wants: Wants,
+    stage: Stage,
+    /// Up to where it has been looked after.
+    last: Option<(Epoch, u64)>,
+    /// What its client has, once all that waits is sent: where `last` is, but for what was left out.
+    has: Option<(Epoch, u64)>,
+    /// Not before this.
+    next: Instant,
+    /// What is sent then.
+    waits: Option<(Bytes, Option<(Epoch, u64)>)>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Its answer is not on its way yet: what comes is kept, for after that. So many bytes of it.
+    Opening(Vec<Arrival>, usize),
+    Live,
+}
+
+/// The frames of one arrival: the header is put before the text once, for all who get it.
+pub(super) struct Frames<'a> {
+    pub(super) arrival: &'a Arrival,
+    full: OnceCell<Option<Bytes>>,
+    patch: OnceCell<Option<Bytes>>,
+}
+
+/// What became of an arrival.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    Now,
+    /// Somebody has to come back then.
+    At(Instant),
+    /// Kept, left out, or waiting for somebody who comes back already.
+    No,
+}
+
+impl<'a> Frames<'a> {
+    pub(super) fn new(arrival: &'a Arrival) -> Self {
+        Self { arrival, full: OnceCell::new(), patch: OnceCell::new() }
+    }
+
+    pub(super) fn full(&self) -> Option<&Bytes> {
+        self.full.get_or_init(|| self.arrival.full.as_ref().map(|text| mesh_ws::text(text))).as_ref()
+    }
+
+    fn patch(&self) -> Option<&Bytes> {
+        self.patch.get_or_init(|| self.arrival.patch.as_ref().map(|text| mesh_ws::text(text))).as_ref()
+    }
+}
+
+fn place(position: Position) -> (Epoch, u64) {
+    (position.epoch, position.offset)
+}
+
+impl Listener {
+    pub(super) fn take(&mut self, frames: &Frames<'_>) -> Sent {
+        let Some(stream) = &mut self.stream else {
+            let Some(frame) = frames.full() else { return Sent::No };
+            self.outbox.push(frame);
+            return Sent::Now;
+        };
+        stream.take(frames, &self.outbox)
+    }
+}
+
+impl Stream {
+    pub(super) fn new(token: NonZeroU64, wants: Wants) -> Self {
+        let stage = Stage::Opening(Vec::new(), 0);
+        Self { token, wants, stage, last: None, has: None, next: Instant::now(), waits: None }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Live)
+    }
+
+    /// Its answer is on its way, which tells of everything up to `snapshot`: what came meanwhile follows.
+    pub(super) fn go_live(&mut self, snapshot: Option<Position>) -> Vec<Arrival> {
+        self.last = snapshot.map(place);
+        self.has = self.last;
+        let Stage::Opening(mut held, _) = std::mem::replace(&mut self.stage, Stage::Live) else {
+            return Vec::new();
+        };
+        let newest = held.iter().rposition(|arrival| arrival.full.is_some());
+        if let Some(newest) = newest.filter(|_| self.wants.newest_first) {
+            held.drain(..newest);
+        }
+        held
+    }
+
+    /// From here on it is at `position`, whatever came before.
+    pub(super) fn jump(&mut self, position: Option<Position>) {
+        self.last = position.map(place);
+    }
+
+    fn take(&mut self, frames: &Frames<'_>, outbox: &Arc<Outbox>) -> Sent {
+        let arrival = frames.arrival;
+        if let Stage::Opening(held, bytes) = &mut self.stage {
+            *bytes += arrival.weight();
+            held.push(arrival.clone());
+            if *bytes > outbox.bytes_max() {
+                outbox.close(mesh_proto::CloseCode::SlowReader);
+                self.stage = Stage::Opening(Vec::new(), 0);
+            }
+            return Sent::No;
+        }
+        let at = arrival.position.map(place);
+        if let (Some((epoch, offset)), Some((life, last))) = (at, self.last)
+            && epoch == life
+            && offset <= last
+        {
+            return Sent::No;
+        }
+        if at.is_some() {
+            self.last = at;
+        }
+        let follows = match (at, self.has) {
+            (Some((epoch, offset)), Some((life, has))) => epoch == life && offset == has + 1,
+            _ => false,
+        };
+        let patch = if self.wants.patches && follows { frames.patch() } else { None };
+        let Some(every) = self.wants.every else {
+            let Some(frame) = patch.or_else(|| frames.full()) else { return Sent::No };
+            self.has = at;
+            match frames.full() {
+                Some(full) if self.wants.latest => outbox.push_newest(frame, self.token, full),
+                _ => outbox.push(frame),
+            }
+            return Sent::Now;
+        };
+        // What is left out makes a difference useless, so those that are spaced get whole values.
+        let Some(full) = frames.full() else { return Sent::No };
+        let waited = self.waits.is_some();
+        let now = Instant::now();
+        if now < self.next {
+            self.waits = Some((full.clone(), at));
+            return if waited { Sent::No } else { Sent::At(self.next) };
+        }
+        self.waits = None;
+        (self.has, self.next) = (at, now + every);
+        outbox.push_newest(patch.unwrap_or(full), self.token, full);
+        Sent::Now
+    }
+
+    /// The time has come to send what waits.
+    pub(super) fn release(&mut self, outbox: &Arc<Outbox>) -> bool {
+        let Some(every) = self.wants.every else { return false };
+        // Something was sent meanwhile: whoever has to come back after that comes later.
+        if Instant::now() < self.next {
+            return false;
+        }
+        let Some((frame, at)) = self.waits.take() else { return false };
+        (self.has, self.next) = (at, Instant::now() + every);
+        outbox.push_newest(&frame, self.token, &frame);
+        true
+    }
+}

@@ -1,0 +1,99 @@
+//! What clients may do with channels, and what is kept of them.
+
+use std::fmt;
+use std::time::Duration;
+
+use mesh_backend::Keep;
+
+use super::{CheckWith, bind, guard};
+use crate::command::{Check, Guard};
+
+/// Bytes that a channel with history keeps unless told otherwise (1 MiB).
+const HISTORY_BYTES: usize = 1024 * 1024;
+/// How long it keeps them unless told otherwise (a day).
+const HISTORY_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// Clients may subscribe. They may not publish unless [`publish`](Self::publish) says so; the server always may.
+///
+/// ```
+/// # async fn doc() -> mesh_server::Result<()> {
+/// use mesh_server::{Channel, Mesh, prefix};
+///
+/// Mesh::builder()
+///     .channel("news", Channel::open())
+///     .channel(prefix("chat:"), Channel::open().history(50).publish(async || true))
+///     .build()
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[must_use]
+pub struct Channel<S> {
+    guard: Option<CheckWith<S>>,
+    publish: Option<CheckWith<S>>,
+    keep: Option<Keep>,
+}
+
+impl<S> Channel<S> {
+    /// Any client may subscribe. Nothing is kept: a subscriber that is away misses what is published meanwhile.
+    pub fn open() -> Self {
+        Self { guard: None, publish: None, keep: None }
+    }
+
+    /// Only clients that the guard lets: it is asked when one subscribes or reads history. Take [`Name`](crate::Name)
+    /// for the channel. A guard that fails, panics or takes longer than 5 s refuses.
+    pub fn guard<M, G: Guard<M, S>>(mut self, asked: G) -> Self {
+        self.guard = Some(guard(asked));
+        self
+    }
+
+    /// Clients may publish where this guard lets them: `async || true` lets everybody.
+    pub fn publish<M, G: Guard<M, S>>(mut self, asked: G) -> Self {
+        self.publish = Some(guard(asked));
+        self
+    }
+
+    /// Keep the newest `count` messages, of 1 MiB together and for a day at most, so that a subscriber that was away is given
+    /// exactly what it missed.
+    pub fn history(mut self, count: usize) -> Self {
+        self.keep().count_max = count;
+        self
+    }
+
+    /// Bytes of messages that are kept.
+    pub fn history_bytes(mut self, bytes: usize) -> Self {
+        self.keep().bytes_max = bytes;
+        self
+    }
+
+    /// How long a message is kept.
+    pub fn history_age(mut self, age: Duration) -> Self {
+        self.keep().age_max = age;
+        self
+    }
+
+    fn keep(&mut self) -> &mut Keep {
+        let all = Keep { count_max: usize::MAX, bytes_max: HISTORY_BYTES, age_max: HISTORY_AGE };
+        self.keep.get_or_insert(all)
+    }
+
+    pub(crate) fn bind(self, state: &S) -> ChannelPolicy
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        // Keeping nothing is having no history.
+        let keep = self.keep.filter(|keep| keep.count_max > 0 && keep.bytes_max > 0);
+        ChannelPolicy { guard: bind(self.guard, state), publish: bind(self.publish, state), keep }
+    }
+}
+
+impl<S> fmt::Debug for Channel<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel").field("keep", &self.keep).finish_non_exhaustive()
+    }
+}
+
+pub(crate) struct ChannelPolicy {
+    pub(crate) guard: Option<Check>,
+    pub(crate) publish: Option<Check>,
+    pub(crate) keep: Option<Keep>,
+}
