@@ -14,8 +14,8 @@ mod position;
 mod scan;
 
 pub use builtin::{
-    ChannelHistory, ConnectionMetadata, DeleteRecord, HistoryAfter, Hello, HelloLimits, IncrementRecord, JoinRoom,
-    Joined, MergeOptions, Metadata, Mode, NamesRecord, PatchRecord, PublishChannel, PublishRecord,
+    ChannelHistory, ConnectionMetadata, DeleteRecord, Hello, HelloLimits, HistoryAfter, IncrementRecord,
+    JoinRoom, Joined, MergeOptions, Metadata, Mode, NamesRecord, PatchRecord, PublishChannel, PublishRecord,
     RoomMetadata, Strategy, SubscribeChannel, SubscribeRecord, Success, UnsubscribeChannel, Welcome, command,
 };
 pub use close::CloseCode;

@@ -1,6 +1,7 @@
 //! One live connection, as handlers and the hub know it.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +20,6 @@ use crate::follow::{Follow, Wish};
 use crate::hub::Outbox;
 use crate::instance::Instance;
 use crate::lock::Lock;
-use crate::subscription::Subscriptions;
 
 /// What the backend did not take is tried again after this long.
 pub(crate) const AGAIN: Duration = Duration::from_secs(1);
@@ -52,6 +52,14 @@ pub(crate) struct Rooms {
     /// The connection is closed: nothing enters any more.
     pub(crate) closed: bool,
     pub(crate) entries: Vec<Membership>,
+}
+
+/// The channels and records that a connection is subscribed to.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    /// The connection is closed: nothing is added any more.
+    pub(crate) closed: bool,
+    pub(crate) keys: BTreeSet<Key>,
 }
 
 /// One room of one connection.

@@ -60,7 +60,9 @@ pub use instance::Stats;
 pub use login::{Login, Origins};
 pub use mesh::{Mesh, Readiness};
 pub use mesh_backend::{Backend, Memory};
-pub use mesh_proto::{Class, CloseCode, Code, ChannelName, ConnId, Entropy, Epoch, Limits, Position, RoomName, Tag};
+pub use mesh_proto::{
+    ChannelName, Class, CloseCode, Code, ConnId, Entropy, Epoch, Limits, Position, RoomName, Tag,
+};
 pub use metadata::ConnRef;
 pub use mount::{Listening, MeshService, PeerAddr};
 pub use pattern::{Pattern, any, prefix};

@@ -1,6 +1,5 @@
 //! Channels and records that a connection is subscribed to.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mesh_backend::Key;
@@ -16,14 +15,6 @@ const RATE: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
 /// How long what comes after an answer is kept from an origin client: its library begins to listen a moment after it has
 /// read the answer, and loses what arrives in one read with it (50 of 50, measured).
 const ORIGIN_HOLD: Duration = Duration::from_millis(20);
-
-/// What a connection is subscribed to.
-#[derive(Debug, Default)]
-pub(crate) struct Subscriptions {
-    /// The connection is closed: nothing is added any more.
-    closed: bool,
-    keys: BTreeSet<Key>,
-}
 
 /// A subscription of a connection on its way. Dropped before it is live, it is taken back.
 #[must_use]

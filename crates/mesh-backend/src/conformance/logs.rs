@@ -26,7 +26,8 @@ pub async fn positions_count_from_one_in_one_life(world: &impl World) {
 
 pub async fn a_log_nobody_wrote_has_no_life(world: &impl World) {
     let peer = Peer::attach(world, 1).await;
-    let nothing = LogPage { epoch: None, newest: 0, tag: Tag(0), oldest: 1, entries: Vec::new(), lost: false };
+    let nothing =
+        LogPage { epoch: None, newest: 0, tag: Tag(0), oldest: 1, entries: Vec::new(), lost: false };
     assert_eq!(peer.newest(&channel("c"), 10).await, nothing);
     assert_eq!(peer.read(&channel("c"), LogRead::Before { offset: 5, limit: 5 }).await, nothing);
     let position = peer.append(&channel("another"), "x", KEEP).await;
@@ -200,15 +201,14 @@ pub async fn a_log_that_keeps_nothing_goes_on_counting(world: &impl World) {
     let log = channel("c");
     let positions = peer.fill(&log, 3, count(0)).await;
     let page = peer.newest(&log, 100).await;
-    let expected =
-        LogPage {
-            epoch: Some(positions[0].epoch),
-            newest: 3,
-            tag: positions[2].tag,
-            oldest: 4,
-            entries: Vec::new(),
-            lost: false,
-        };
+    let expected = LogPage {
+        epoch: Some(positions[0].epoch),
+        newest: 3,
+        tag: positions[2].tag,
+        oldest: 4,
+        entries: Vec::new(),
+        lost: false,
+    };
     assert_eq!(page, expected);
     assert_eq!(peer.after(&log, positions[2], 100).await, expected, "the newest position is not lost");
     assert!(peer.after(&log, positions[1], 100).await.lost);

@@ -149,14 +149,7 @@ impl Log {
         };
         let index = |offset: u64| (offset.max(oldest) - oldest) as usize;
         let entries = self.entries.range(index(from)..index(to)).map(|(_, logged)| logged.clone()).collect();
-        LogPage {
-            epoch: Some(self.epoch),
-            newest: self.newest,
-            tag: self.newest_tag,
-            oldest,
-            entries,
-            lost,
-        }
+        LogPage { epoch: Some(self.epoch), newest: self.newest, tag: self.newest_tag, oldest, entries, lost }
     }
 
     /// Whether a position is of this life, as far as can be told: the marks of entries that went are not known.

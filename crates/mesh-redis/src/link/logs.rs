@@ -55,7 +55,14 @@ impl RedisLink {
 
 fn page(mut reply: Reply, after: bool) -> Result<LogPage> {
     if reply.is_empty() {
-        return Ok(LogPage { epoch: None, newest: 0, tag: Tag(0), oldest: 1, entries: Vec::new(), lost: after });
+        return Ok(LogPage {
+            epoch: None,
+            newest: 0,
+            tag: Tag(0),
+            oldest: 1,
+            entries: Vec::new(),
+            lost: after,
+        });
     }
     let epoch = Some(reply.epoch()?);
     let newest = reply.parse()?;

@@ -182,7 +182,9 @@ pub(crate) async fn get_history(
     let (mut page, gap) = match (asked.before, asked.after) {
         (Some(_), Some(_)) => return Err(MeshError::bad_payload("before or after, not both")),
         (None, None) => (history::page(instance, &key, LogRead::Newest { limit }).await?, None),
-        (Some(offset), None) => (history::page(instance, &key, LogRead::Before { offset, limit }).await?, None),
+        (Some(offset), None) => {
+            (history::page(instance, &key, LogRead::Before { offset, limit }).await?, None)
+        }
         (None, Some(HistoryAfter::Offset(offset))) => {
             let mut page = history::page(instance, &key, history::behind(offset, limit)).await?;
             page.entries.retain(|logged| logged.offset > offset);

@@ -52,7 +52,11 @@ impl ChannelRef<'_> {
     }
 
     /// The oldest messages after an offset, 1,000 at most.
-    pub async fn history_after<T: DeserializeOwned>(&self, offset: u64, limit: usize) -> Result<HistoryPage<T>> {
+    pub async fn history_after<T: DeserializeOwned>(
+        &self,
+        offset: u64,
+        limit: usize,
+    ) -> Result<HistoryPage<T>> {
         let mut page = self.read(|max| behind(offset, limit.min(max))).await?;
         page.messages.retain(|message| message.offset > offset);
         Ok(page)

@@ -77,7 +77,8 @@ async fn publish_raw(
     if message.get().len() > max {
         return Err(MeshError::new(Code::TooLarge, format!("a message has at most {max} bytes")));
     }
-    let keep = keep(mesh, channel.as_str()).map(|keep| Keep { count_max: keep.count_max.min(kept_max), ..keep });
+    let keep =
+        keep(mesh, channel.as_str()).map(|keep| Keep { count_max: keep.count_max.min(kept_max), ..keep });
     let key = key(channel);
     crate::instance::Counters::add(&instance.counters.encodes);
     let tag = keep.map(|_| Tag::random(&instance.entropy));

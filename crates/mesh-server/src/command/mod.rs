@@ -41,16 +41,18 @@ pub struct Command {
     then: Option<Then>,
 }
 
+type Followup = Box<dyn FnOnce() + Send>;
+
 /// Set by a handler, and run when its answer was queued; dropped when it failed.
 #[derive(Clone, Default)]
-pub(crate) struct Then(Arc<Lock<Option<Box<dyn FnOnce() + Send>>>>);
+pub(crate) struct Then(Arc<Lock<Option<Followup>>>);
 
 impl Then {
     pub(crate) fn is_set(&self) -> bool {
         self.0.with(|slot| slot.is_some())
     }
 
-    pub(crate) fn take(&self) -> Option<Box<dyn FnOnce() + Send>> {
+    pub(crate) fn take(&self) -> Option<Followup> {
         self.0.with(Option::take)
     }
 }

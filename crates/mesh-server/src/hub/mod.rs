@@ -22,11 +22,11 @@ use tokio_util::task::TaskTracker;
 pub(crate) use flusher::Flushers;
 pub(crate) use inbox::{Heard, hand_out};
 pub(crate) use listener::Wants;
+use listener::{Frames, Listener};
 pub(crate) use outbox::{Outbox, Phase, Sink};
 pub(crate) use pipe::{PipeReader, PipeWriter, pipe};
-pub(crate) use stream::{Opening, Repair};
-use listener::{Frames, Listener};
 use stream::{Followed, Held};
+pub(crate) use stream::{Opening, Repair};
 use uplink::Uplink;
 
 use crate::life::Lives;
@@ -123,7 +123,9 @@ impl Hub {
     pub(crate) fn listeners(&self, key: &Key) -> Vec<Arc<Outbox>> {
         let topic = self.find(key);
         topic.map_or_else(Vec::new, |topic| {
-            topic.state.with(|state| state.listeners.values().map(|listener| listener.outbox.clone()).collect())
+            topic
+                .state
+                .with(|state| state.listeners.values().map(|listener| listener.outbox.clone()).collect())
         })
     }
 

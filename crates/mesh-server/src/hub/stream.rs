@@ -66,7 +66,8 @@ impl Hub {
     ) -> Result<Opening> {
         let token = NonZeroU64::new(self.tokens.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU64::MIN);
         let opening = Opening { hub: self.clone(), key: key.clone(), id: outbox.id, token, live: false };
-        let listener = || Listener { outbox: outbox.clone(), stream: Some(Box::new(Stream::new(token, wants))) };
+        let listener =
+            || Listener { outbox: outbox.clone(), stream: Some(Box::new(Stream::new(token, wants))) };
         self.listen_as(key, listener).await?;
         Ok(opening)
     }
@@ -78,7 +79,9 @@ impl Hub {
         for shard in &self.shards {
             let topics: Vec<_> = shard.with(|topics| topics.values().cloned().collect());
             let streams = topics.into_iter().filter(|topic| topic.is_stream());
-            lost.extend(streams.filter(|topic| topic.state.with(TopicState::hold)).map(|topic| topic.key.clone()));
+            lost.extend(
+                streams.filter(|topic| topic.state.with(TopicState::hold)).map(|topic| topic.key.clone()),
+            );
         }
         // In an order that a run repeats.
         lost.sort_unstable();
@@ -122,7 +125,9 @@ impl Hub {
         topic.state.with(|state| {
             state.followed = position.map_or(Followed::Unknown, Followed::At);
             for listener in state.listeners.values_mut() {
-                let Some(stream) = listener.stream.as_mut().filter(|stream| stream.is_live()) else { continue };
+                let Some(stream) = listener.stream.as_mut().filter(|stream| stream.is_live()) else {
+                    continue;
+                };
                 stream.jump(position);
                 if stream.wants.form == Form::Hello {
                     listener.outbox.push(&frame);

@@ -1,0 +1,486 @@
+//! Channels: what is published arrives once, in order, or a gap is told first. On memory, on a paused clock.
+
+mod support;
+
+use std::time::Duration;
+
+use mesh_server::testing::{Client, Cluster};
+use mesh_server::{Builder, Channel, Conn, Mesh, Name, Position, prefix};
+use serde_json::{Value, json};
+
+fn server() -> Builder<()> {
+    Mesh::builder()
+        .command("whoami", async |conn: Conn| conn.id())
+        .channel("secret:one", Channel::open().guard(async |_: Name| false).publish(async || false))
+        .channel("panics", Channel::open().guard(async || -> bool { panic!("on purpose") }))
+        .channel("hangs", Channel::open().guard(async || std::future::pending::<bool>().await))
+        .channel("live", Channel::open())
+        .channel(prefix("chat:"), Channel::open().history(50).publish(async || true))
+        .channel(prefix("long:"), Channel::open().history(20_000).history_bytes(64 << 20))
+        .channel(prefix("short:"), Channel::open().history(3))
+}
+
+async fn pair() -> Cluster<()> {
+    Cluster::start(2, |_| server()).await.expect("a cluster")
+}
+
+async fn greeted(cluster: &Cluster<()>, number: usize) -> Client {
+    let mut client = cluster.hello_client(number);
+    client.ask("mesh/hello", json!({"protocol": 1})).await;
+    client
+}
+
+async fn subscribe(client: &mut Client, mut payload: Value, channel: &str) -> Value {
+    payload["channel"] = channel.into();
+    client.ask("mesh/subscribe-channel", payload).await
+}
+
+/// The messages that have come.
+async fn heard(client: &mut Client) -> Vec<Value> {
+    let mut heard = Vec::new();
+    while let Some((command, mut payload)) = client.push().await {
+        match &*command {
+            "mesh/subscription-message" => heard.push(payload["message"].take()),
+            "mesh/channel-gap" => heard.push(json!({"gap": payload["reason"]})),
+            other => panic!("{other}"),
+        }
+    }
+    heard
+}
+
+async fn publish(cluster: &Cluster<()>, number: usize, channel: &str, message: Value) -> Option<Position> {
+    cluster.mesh(number).channel(channel).publish(&message).await.expect("published")
+}
+
+fn messages(answer: &Value) -> Vec<Value> {
+    answer["messages"].as_array().expect("messages").iter().map(|item| item["message"].clone()).collect()
+}
+
+fn place(answer: &Value) -> Value {
+    json!({"epoch": answer["epoch"], "offset": answer["offset"], "tag": answer["tag"]})
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_reaches_subscribers_of_all_instances_with_its_position() {
+    let cluster = pair().await;
+    let (mut here, mut there) = (greeted(&cluster, 0).await, greeted(&cluster, 1).await);
+    for client in [&mut here, &mut there] {
+        let answer = subscribe(client, json!({}), "chat:1").await;
+        let nothing = json!({
+            "success": true, "messages": [],
+            "epoch": "0000000000000000", "offset": 0, "tag": "00000000"
+        });
+        assert_eq!(answer, nothing);
+    }
+    let position = publish(&cluster, 0, "chat:1", json!({"text": "hi"})).await.expect("a position");
+    for client in [&mut here, &mut there] {
+        let (command, payload) = client.push().await.expect("a push");
+        assert_eq!(command, "mesh/subscription-message");
+        let expected = json!({
+            "channel": "chat:1", "message": {"text": "hi"}, "tag": position.tag,
+            "epoch": position.epoch, "offset": 1
+        });
+        assert_eq!(payload, expected);
+        assert_eq!(client.push().await, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_publishes_and_knows_its_own_echo() {
+    let cluster = pair().await;
+    let mut client = greeted(&cluster, 0).await;
+    subscribe(&mut client, json!({}), "chat:1").await;
+    client
+        .send(json!({"id": 5, "command": "mesh/publish-channel",
+        "payload": {"channel": "chat:1", "message": "mine", "txn": "t\"1"}}))
+        .await;
+    let (mut echo, mut answer) = (None, None);
+    for _ in 0..2 {
+        let frame = client.recv().await.expect("a frame");
+        *if frame.get("id").is_some() { &mut answer } else { &mut echo } = Some(frame["payload"].clone());
+    }
+    let (echo, answer) = (echo.expect("the echo"), answer.expect("the answer"));
+    assert_eq!((&echo["txn"], &echo["message"]), (&json!("t\"1"), &json!("mine")));
+    assert_eq!(place(&echo), place(&answer));
+    let kept = subscribe(&mut client, json!({"historyLimit": 1}), "chat:1").await;
+    assert_eq!(kept["messages"][0]["txn"], "t\"1", "also where it is read later");
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_is_exactly_n_newest_first_for_the_origin_and_oldest_first_for_others() {
+    let cluster = pair().await;
+    for n in 1..=5 {
+        publish(&cluster, 0, "short:1", json!(format!("msg{n}"))).await;
+    }
+    let mut origin = cluster.client(1);
+    let answer = subscribe(&mut origin, json!({"historyLimit": 10}), "short:1").await;
+    assert_eq!(answer["history"], json!(["msg5", "msg4", "msg3"]));
+    let answer = subscribe(&mut origin, json!({"historyLimit": 2}), "short:1").await;
+    assert_eq!(answer["history"], json!(["msg5", "msg4"]));
+    let answer = subscribe(&mut origin, json!({}), "short:1").await;
+    assert_eq!(answer["history"], json!([]));
+    let mut hello = greeted(&cluster, 1).await;
+    let answer = subscribe(&mut hello, json!({"historyLimit": 1_000_000_000}), "short:1").await;
+    assert_eq!(messages(&answer), ["msg3", "msg4", "msg5"]);
+    assert_eq!(answer["offset"], 5);
+    cluster.mesh(0).channel("short:1").keep(1).publish("msg6").await.expect("published");
+    let page = cluster.mesh(1).channel("short:1").history::<String>(10).await.expect("a page");
+    assert_eq!(page.messages.iter().map(|it| &*it.message).collect::<Vec<_>>(), ["msg6"], "a lower bound");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_is_given_exactly_what_it_missed() {
+    let cluster = pair().await;
+    let mut client = greeted(&cluster, 0).await;
+    let start = place(&subscribe(&mut client, json!({}), "chat:1").await);
+    for n in 1..=7 {
+        publish(&cluster, 0, "chat:1", json!(n)).await;
+    }
+    let mut frames = Vec::new();
+    while let Some((_, payload)) = client.push().await {
+        frames.push(payload);
+    }
+    drop(client);
+    let mut back = greeted(&cluster, 1).await;
+    let answer = subscribe(&mut back, json!({"after": place(&frames[2])}), "chat:1").await;
+    assert_eq!(
+        (messages(&answer), &answer["recovered"]),
+        (vec![json!(4), json!(5), json!(6), json!(7)], &json!(true))
+    );
+    assert_eq!(place(&answer), place(&frames[6]));
+    let answer = subscribe(&mut back, json!({"after": start}), "chat:1").await;
+    assert_eq!(messages(&answer).len(), 7, "also who had nothing yet");
+    let answer = subscribe(&mut back, json!({"after": place(&frames[6])}), "chat:1").await;
+    assert_eq!((messages(&answer).len(), &answer["recovered"]), (0, &json!(true)));
+    publish(&cluster, 0, "chat:1", json!(8)).await;
+    assert_eq!(heard(&mut back).await, [json!(8)], "once, however often it subscribed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_lost_is_told_first_and_why() {
+    let cluster = pair().await;
+    let first = publish(&cluster, 0, "short:1", json!(1)).await.expect("a position");
+    for n in 2..=6 {
+        publish(&cluster, 0, "short:1", json!(n)).await;
+    }
+    let mut client = greeted(&cluster, 0).await;
+    let answer = subscribe(&mut client, json!({"after": first, "historyLimit": 2}), "short:1").await;
+    assert_eq!(answer["gap"], json!({"reason": "expired", "missed": 2}));
+    assert_eq!((messages(&answer), answer.get("recovered")), (vec![json!(5), json!(6)], None));
+    let other = json!({"epoch": "00000000000000aa", "offset": 1, "tag": first.tag});
+    let answer = subscribe(&mut client, json!({"after": other}), "short:1").await;
+    assert_eq!(answer["gap"], json!({"reason": "epoch_changed"}));
+    let forked = json!({"epoch": first.epoch, "offset": 5, "tag": "00000000"});
+    let answer = subscribe(&mut client, json!({"after": forked}), "short:1").await;
+    assert_eq!(answer["gap"], json!({"reason": "epoch_changed"}), "the same offset, another entry");
+    let answer = subscribe(&mut client, json!({"after": first}), "live").await;
+    assert_eq!(answer["gap"], json!({"reason": "no_history"}));
+    assert!(answer.get("epoch").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn much_that_was_missed_comes_in_parts_and_too_much_is_a_gap() {
+    let cluster = pair().await;
+    let first = publish(&cluster, 0, "long:1", json!(0)).await.expect("a position");
+    for n in 1..=2500 {
+        publish(&cluster, 0, "long:1", json!(n)).await;
+    }
+    let mut client = greeted(&cluster, 1).await;
+    let (mut after, mut got, mut parts) = (json!(first), Vec::new(), 0);
+    loop {
+        let answer = subscribe(&mut client, json!({"after": after}), "long:1").await;
+        got.extend(messages(&answer));
+        (after, parts) = (place(&answer), parts + 1);
+        publish(&cluster, 0, "long:1", json!(2500 + parts)).await;
+        if answer.get("more").is_none() {
+            break;
+        }
+    }
+    got.extend(heard(&mut client).await);
+    assert_eq!(parts, 3);
+    assert_eq!(got, (1..=2503).map(|n| json!(n)).collect::<Vec<_>>());
+    for n in 2504..=10_001 {
+        publish(&cluster, 0, "long:1", json!(n)).await;
+    }
+    let answer = subscribe(&mut client, json!({"after": first}), "long:1").await;
+    assert_eq!(answer["gap"], json!({"reason": "limit", "missed": 10_001}));
+    let large = "x".repeat(100_000);
+    for _ in 0..5 {
+        publish(&cluster, 0, "long:2", json!(large)).await;
+    }
+    let answer = subscribe(&mut client, json!({"historyLimit": 10}), "long:2").await;
+    assert_eq!(messages(&answer).len(), 2, "256 KiB at most");
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_hundred_that_join_a_busy_channel_miss_nothing_and_get_nothing_twice() {
+    let cluster = pair().await;
+    let (mesh_a, mesh_b) = (cluster.mesh(0).clone(), cluster.mesh(1).clone());
+    let publishing = tokio::spawn(async move {
+        for n in 0..2500_u64 {
+            let mesh = if n % 3 == 0 { &mesh_b } else { &mesh_a };
+            mesh.channel("long:busy").publish(&n).await.expect("published");
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut joining = Vec::new();
+    for n in 0..500_usize {
+        let mut client = greeted(&cluster, n % 2).await;
+        joining.push(tokio::spawn(async move {
+            for _ in 0..n * 3 {
+                tokio::task::yield_now().await;
+            }
+            let limit = if n % 4 == 0 { 5 } else { 0 };
+            let answer = subscribe(&mut client, json!({"historyLimit": limit}), "long:busy").await;
+            let mut got = messages(&answer);
+            let mut next = answer["offset"].as_u64().expect("an offset");
+            while next < 2500 {
+                let (_, payload) = client.push().await.expect("there is more to come");
+                next += 1;
+                assert_eq!(payload["offset"], next);
+                got.push(payload["message"].clone());
+            }
+            got
+        }));
+    }
+    publishing.await.expect("published");
+    let mut order: Option<Vec<Value>> = None;
+    for joined in joining {
+        let got = joined.await.expect("no gap, nothing twice");
+        let longer = order.take().unwrap_or_default();
+        let (short, long) = if got.len() < longer.len() { (got, longer) } else { (longer, got) };
+        assert!(long.ends_with(&short), "one order for all");
+        order = Some(long);
+    }
+    assert!(order.expect("somebody").len() > 1000, "while it was busy");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_instance_missed_while_cut_off_its_subscribers_are_given_in_order() {
+    let cluster = pair().await;
+    let (mut hello, mut origin) = (greeted(&cluster, 1).await, cluster.client(1));
+    for client in [&mut hello, &mut origin] {
+        subscribe(client, json!({}), "chat:1").await;
+        subscribe(client, json!({}), "short:1").await;
+        subscribe(client, json!({}), "live").await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    publish(&cluster, 0, "chat:1", json!(0)).await;
+    for client in [&mut hello, &mut origin] {
+        assert_eq!(heard(client).await, [json!(0)]);
+    }
+    cluster.partition(1);
+    for n in 1..=9 {
+        for channel in ["chat:1", "short:1", "live"] {
+            publish(&cluster, 0, channel, json!(n)).await;
+        }
+    }
+    cluster.heal(1);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    publish(&cluster, 0, "chat:1", json!(10)).await;
+    let (mut chat, mut short, mut live) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some((_, payload)) = hello.push().await {
+        let to = match payload["channel"].as_str() {
+            Some("chat:1") => &mut chat,
+            Some("short:1") => &mut short,
+            _ => &mut live,
+        };
+        to.push(payload.get("message").unwrap_or(&payload["reason"]).clone());
+    }
+    assert_eq!(chat, (1..=10).map(|n| json!(n)).collect::<Vec<_>>());
+    assert_eq!(short, [json!("expired"), json!(7), json!(8), json!(9)], "the gap first");
+    assert_eq!(live[0], json!("no_history"), "told first, whatever came after all: {live:?}");
+    let heard = heard(&mut origin).await;
+    assert!(
+        heard.len() >= 13 && heard.iter().all(Value::is_number),
+        "an origin client is told of no gap: {heard:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_the_answer_is_held_from_an_origin_client_for_20_ms() {
+    let cluster = pair().await;
+    let mut origin = cluster.client(0);
+    subscribe(&mut origin, json!({}), "chat:1").await;
+    publish(&cluster, 0, "chat:1", json!("early")).await;
+    let begun = tokio::time::Instant::now();
+    let frame = origin.recv().await.expect("it is kept, not lost");
+    assert_eq!(frame["payload"]["message"], "early");
+    assert!(begun.elapsed() >= Duration::from_millis(19), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn unsubscribing_is_answered_with_whether_one_was_subscribed() {
+    let cluster = pair().await;
+    let (mut one, mut other) = (greeted(&cluster, 0).await, greeted(&cluster, 0).await);
+    subscribe(&mut one, json!({}), "chat:1").await;
+    let leave = json!({"channel": "chat:1"});
+    assert_eq!(other.ask("mesh/unsubscribe-channel", leave.clone()).await, false, "trap cc");
+    assert_eq!(one.ask("mesh/unsubscribe-channel", leave.clone()).await, true);
+    assert_eq!(one.ask("mesh/unsubscribe-channel", leave).await, false);
+    publish(&cluster, 1, "chat:1", json!(1)).await;
+    assert_eq!(heard(&mut one).await, [json!(null); 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn trap_w_unsubscribing_and_subscribing_at_once_ends_as_the_last_wish_says() {
+    let cluster = pair().await;
+    let mut client = greeted(&cluster, 0).await;
+    for round in 0..100 {
+        for command in ["subscribe", "unsubscribe", "subscribe"] {
+            let command = format!("mesh/{command}-channel");
+            client.send(json!({"id": 1, "command": command, "payload": {"channel": "chat:1"}})).await;
+        }
+        for _ in 0..3 {
+            while client.recv().await.expect("a frame").get("id").is_none() {}
+        }
+        publish(&cluster, 1, "chat:1", json!(round)).await;
+        assert_eq!(heard(&mut client).await, [json!(round)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_is_closed_unless_a_policy_opens_it() {
+    let cluster = pair().await;
+    let mut client = greeted(&cluster, 0).await;
+    for channel in
+        ["other", "secret:one", "panics", "hangs", "mesh/everybody", "presence:x", "c:chat:1", "chat"]
+    {
+        for command in ["mesh/subscribe-channel", "mesh/publish-channel", "mesh/get-channel-history"] {
+            let refused = client.command(command, json!({"channel": channel, "message": 1})).await;
+            assert_eq!(refused.expect_err(channel).code, "forbidden", "{command} {channel}");
+        }
+        assert!(
+            !client
+                .command("mesh/unsubscribe-channel", json!({"channel": channel}))
+                .await
+                .expect("no")
+                .as_bool()
+                .expect("a bool")
+        );
+    }
+    let refused = client.command("mesh/publish-channel", json!({"channel": "live", "message": 1})).await;
+    assert_eq!(refused.expect_err("off unless given").code, "forbidden");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_input_is_answered_and_harms_nobody() {
+    let cluster = pair().await;
+    let (mut client, mut other) = (greeted(&cluster, 0).await, greeted(&cluster, 0).await);
+    subscribe(&mut other, json!({}), "chat:1").await;
+    let long = "x".repeat(256);
+    for (command, payload) in [
+        ("mesh/subscribe-channel", json!({})),
+        ("mesh/subscribe-channel", json!(null)),
+        ("mesh/subscribe-channel", json!({"channel": ""})),
+        ("mesh/subscribe-channel", json!({"channel": long})),
+        ("mesh/subscribe-channel", json!({"channel": 7})),
+        ("mesh/subscribe-channel", json!({"channel": "chat:1", "historyLimit": -1})),
+        ("mesh/subscribe-channel", json!({"channel": "chat:1", "historyLimit": "5"})),
+        ("mesh/subscribe-channel", json!({"channel": "chat:1", "historyLimit": 1.5})),
+        ("mesh/subscribe-channel", json!({"channel": "chat:1", "after": 5})),
+        (
+            "mesh/subscribe-channel",
+            json!({"channel": "chat:1", "after": {"epoch": "x", "offset": 1, "tag": "y"}}),
+        ),
+        ("mesh/subscribe-channel", json!({"channel": "chat:1", "maxRate": 0})),
+        ("mesh/subscribe-channel", json!({"channel": "chat:1", "maxRate": 1e300})),
+        ("mesh/publish-channel", json!({"channel": "chat:1"})),
+        ("mesh/publish-channel", json!({"channel": "chat:1", "message": 1, "txn": "x".repeat(65)})),
+        ("mesh/get-channel-history", json!({"channel": "chat:1", "limit": -1})),
+        ("mesh/get-channel-history", json!({"channel": "chat:1", "before": 1, "after": 1})),
+        ("mesh/unsubscribe-channel", json!({"channel": null})),
+    ] {
+        let refused = client.command(command, payload.clone()).await;
+        assert_eq!(refused.expect_err("bad").code, "bad_payload", "{command} {payload}");
+    }
+    let too_large = "x".repeat(256 * 1024);
+    let refused = cluster.mesh(0).channel("chat:1").publish(&too_large).await.expect_err("too large");
+    assert_eq!(refused.code.as_str(), "too_large");
+    publish(&cluster, 0, "chat:1", json!("fine")).await;
+    assert_eq!(heard(&mut other).await, [json!("fine")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_has_a_thousand_subscriptions_at_most() {
+    let cluster = pair().await;
+    let mut client = greeted(&cluster, 0).await;
+    for n in 0..1000 {
+        assert_eq!(subscribe(&mut client, json!({}), &format!("chat:{n}")).await["success"], true);
+    }
+    assert_eq!(subscribe(&mut client, json!({}), "chat:1000").await["code"], "too_large");
+    assert_eq!(subscribe(&mut client, json!({}), "chat:7").await["success"], true, "one it has");
+    assert_eq!(client.ask("mesh/unsubscribe-channel", json!({"channel": "chat:7"})).await, true);
+    for _ in 0..2000 {
+        assert_eq!(subscribe(&mut client, json!({}), "other").await["code"], "forbidden");
+    }
+    assert_eq!(
+        subscribe(&mut client, json!({}), "chat:1000").await["success"],
+        true,
+        "what was refused counts not"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_messages_a_second_into_a_rate_of_ten_come_at_ten_with_the_last_one() {
+    let cluster = pair().await;
+    let mut client = greeted(&cluster, 1).await;
+    subscribe(&mut client, json!({"maxRate": 10}), "chat:1").await;
+    let mesh = cluster.mesh(0).clone();
+    let publishing = tokio::spawn(async move {
+        for n in 1..=3000 {
+            mesh.channel("chat:1").publish(&n).await.expect("published");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    publishing.await.expect("published");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let heard = heard(&mut client).await;
+    assert!((29..=32).contains(&heard.len()), "{}", heard.len());
+    assert_eq!(heard.last(), Some(&json!(3000)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_is_read_without_subscribing_in_both_directions() {
+    let cluster = pair().await;
+    let mut first = None;
+    for n in 1..=10 {
+        let position = publish(&cluster, 0, "chat:1", json!(n)).await;
+        first = first.or(position);
+    }
+    let mut client = greeted(&cluster, 1).await;
+    let mut read = async |mut payload: Value| {
+        payload["channel"] = "chat:1".into();
+        let page = client.ask("mesh/get-channel-history", payload).await;
+        (messages(&page), page["truncated"].as_bool().expect("a bool"))
+    };
+    let numbers = |range: std::ops::RangeInclusive<i32>| range.map(|n| json!(n)).collect::<Vec<_>>();
+    assert_eq!(read(json!({})).await, (numbers(1..=10), false));
+    assert_eq!(read(json!({"limit": 3})).await, (numbers(8..=10), true));
+    assert_eq!(read(json!({"limit": 3, "before": 8})).await, (numbers(5..=7), true));
+    assert_eq!(read(json!({"limit": 9, "before": 3})).await, (numbers(1..=2), false));
+    assert_eq!(read(json!({"limit": 3, "after": 2})).await, (numbers(3..=5), true));
+    assert_eq!(read(json!({"limit": 3, "after": first})).await, (numbers(2..=4), true));
+    assert_eq!(read(json!({"after": 9})).await, (numbers(10..=10), false));
+    assert_eq!(read(json!({"after": 99})).await, (Vec::new(), false));
+    assert_eq!(read(json!({"limit": 0})).await, (Vec::new(), true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_connection_leaves_nothing_behind() {
+    let cluster = pair().await;
+    let mut stays = greeted(&cluster, 0).await;
+    subscribe(&mut stays, json!({}), "chat:1").await;
+    for _ in 0..100 {
+        let client = greeted(&cluster, 0).await;
+        client
+            .send(json!({"id": 1, "command": "mesh/subscribe-channel", "payload": {"channel": "chat:1"}}))
+            .await;
+        drop(client);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = cluster.mesh(0).stats().delivered;
+    publish(&cluster, 1, "chat:1", json!(1)).await;
+    assert_eq!(heard(&mut stays).await, [json!(1)]);
+    assert_eq!(cluster.mesh(0).stats().delivered, before + 1);
+}
