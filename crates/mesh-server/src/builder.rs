@@ -25,12 +25,12 @@ use crate::life::Lives;
 use crate::login::{Login, Origins};
 use crate::mesh::{Authenticate, Commands, Inner, Mesh, Route};
 use crate::pattern::{Pattern, Policies};
-use crate::policy::{Channel, ChannelPolicy, Room, RoomPolicy};
+use crate::policy::{Channel, ChannelPolicy, Record, RecordPolicy, Room, RoomPolicy};
 use crate::schedule::Schedule;
-use crate::{channel, lease, metadata, room, serve};
+use crate::{channel, lease, metadata, record, room, serve};
 
 /// Built-ins that name something, and must not overtake one another about it.
-const IN_ORDER: [&str; 7] = [
+const IN_ORDER: [&str; 14] = [
     command::JOIN_ROOM,
     command::LEAVE_ROOM,
     command::GET_ROOM_METADATA,
@@ -38,6 +38,13 @@ const IN_ORDER: [&str; 7] = [
     command::UNSUBSCRIBE_CHANNEL,
     command::PUBLISH_CHANNEL,
     command::GET_CHANNEL_HISTORY,
+    command::SUBSCRIBE_RECORD,
+    command::UNSUBSCRIBE_RECORD,
+    command::GET_RECORD,
+    command::PUBLISH_RECORD_UPDATE,
+    command::PATCH_RECORD,
+    command::INCREMENT_RECORD,
+    command::DELETE_RECORD,
 ];
 
 type Layer = Arc<dyn Fn(Command, Next) -> BoxFuture<'static, Reply> + Send + Sync>;
@@ -54,6 +61,7 @@ pub struct Builder<S> {
     command_layers: Vec<(Arc<str>, Layer)>,
     rooms: Policies<RoomPolicy>,
     channels: Policies<ChannelPolicy>,
+    records: Policies<RecordPolicy>,
     metadata: Option<Check>,
     authenticate: Option<Authenticate>,
     origins: Origins,
@@ -81,6 +89,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
             command_layers: Vec::new(),
             rooms: Policies::default(),
             channels: Policies::default(),
+            records: Policies::default(),
             metadata: None,
             authenticate: None,
             origins: Origins::default(),
@@ -168,6 +177,12 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         self
     }
 
+    /// Open records. Of several patterns that cover a name the first one said decides.
+    pub fn record(mut self, pattern: impl Into<Pattern>, policy: Record<S>) -> Self {
+        self.records.push(pattern.into(), policy.bind(&self.state));
+        self
+    }
+
     /// Let clients read other connections' metadata where the guard says yes; [`Name`](crate::Name) is the id asked for.
     pub fn connection_metadata<M, G: Guard<M, S>>(mut self, guard: G) -> Self {
         let state = self.state.clone();
@@ -242,6 +257,13 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         self.insert(command::UNSUBSCRIBE_CHANNEL, channel::unsubscribe, "");
         self.insert(command::PUBLISH_CHANNEL, channel::publish, "");
         self.insert(command::GET_CHANNEL_HISTORY, channel::get_history, "");
+        self.insert(command::SUBSCRIBE_RECORD, record::subscribe, "");
+        self.insert(command::UNSUBSCRIBE_RECORD, record::unsubscribe, "");
+        self.insert(command::GET_RECORD, record::get, "");
+        self.insert(command::PUBLISH_RECORD_UPDATE, record::publish, "");
+        self.insert(command::PATCH_RECORD, record::patch, "");
+        self.insert(command::INCREMENT_RECORD, record::increment, "");
+        self.insert(command::DELETE_RECORD, record::delete, "");
         let commands = self.routes()?;
 
         let (limits, tasks, stop) = (self.limits, TaskTracker::new(), CancellationToken::new());
@@ -273,6 +295,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
             commands,
             rooms: self.rooms,
             channels: self.channels,
+            records: self.records,
             metadata: self.metadata,
             authenticate: self.authenticate,
             origins: self.origins,

@@ -39,6 +39,7 @@ mod metadata;
 mod mount;
 mod pattern;
 mod policy;
+mod record;
 mod resync;
 mod room;
 mod schedule;
@@ -61,10 +62,12 @@ pub use login::{Login, Origins};
 pub use mesh::{Mesh, Readiness};
 pub use mesh_backend::{Backend, Memory};
 pub use mesh_proto::{
-    ChannelName, Class, CloseCode, Code, ConnId, Entropy, Epoch, Limits, Position, RoomName, Tag,
+    ChannelName, Class, CloseCode, Code, ConnId, Entropy, Epoch, Limits, Position, RecordName, RoomName, Tag,
+    patch,
 };
 pub use metadata::ConnRef;
 pub use mount::{Listening, MeshService, PeerAddr};
 pub use pattern::{Pattern, any, prefix};
-pub use policy::{Channel, Room};
+pub use policy::{Channel, Record, RecordChange, Room};
+pub use record::{RecordRef, Versioned, Written};
 pub use room::{Members, RoomRef};

@@ -18,7 +18,7 @@ use crate::fault::Reports;
 use crate::instance::{Instance, Stats};
 use crate::login::{Login, Origins};
 use crate::pattern::Policies;
-use crate::policy::{ChannelPolicy, RoomPolicy};
+use crate::policy::{ChannelPolicy, RecordPolicy, RoomPolicy};
 
 /// The server: a cheap handle, shared by every connection and yours to clone into any task.
 #[derive(Clone)]
@@ -37,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) commands: Commands,
     pub(crate) rooms: Policies<RoomPolicy>,
     pub(crate) channels: Policies<ChannelPolicy>,
+    pub(crate) records: Policies<RecordPolicy>,
     /// Who may read whose connection metadata; `None`: nobody but the owner.
     pub(crate) metadata: Option<Check>,
     pub(crate) authenticate: Option<Authenticate>,

@@ -4,11 +4,11 @@ use std::sync::Weak;
 
 use mesh_backend::{Key, Kind};
 
-use crate::channel;
 use crate::conn::AGAIN;
 use crate::error::Result;
 use crate::hub::Repair;
 use crate::mesh::{Inner, Mesh};
+use crate::{channel, record};
 
 /// A stream is to be made good; its arrivals are kept already.
 pub(crate) fn begin(mesh: &Mesh, topic: Key) {
@@ -45,6 +45,7 @@ async fn read_on(mesh: &Mesh, topic: &Key) -> Result<bool> {
         };
         let all = match topic.kind {
             Kind::Channel => channel::read_on(mesh, topic, from).await?,
+            Kind::Record => record::read_on(mesh, topic, from).await?,
             _ => true,
         };
         if all {

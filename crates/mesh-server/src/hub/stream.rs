@@ -117,6 +117,16 @@ impl Hub {
         }
     }
 
+    /// Whatever subscribers have is not what there is: what is handed out next they get whatever its number.
+    pub(crate) fn start_over(&self, key: &Key) {
+        let Some(topic) = self.find(key) else { return };
+        topic.state.with(|state| {
+            state.followed = Followed::Unknown;
+            let streams = state.listeners.values_mut().filter_map(|listener| listener.stream.as_mut());
+            streams.filter(|stream| stream.is_live()).for_each(|stream| stream.jump(None));
+        });
+    }
+
     /// Something is lost. Those who can be told are, before anything that comes later; everybody goes on after
     /// `position`.
     pub(crate) fn tell_gap(self: &Arc<Self>, key: &Key, text: &Bytes, position: Option<Position>) {

@@ -1,6 +1,7 @@
 //! What clients may do with the names a pattern covers. Nothing is open unless a policy says so.
 
 mod channel;
+mod record;
 mod room;
 
 use std::panic::AssertUnwindSafe;
@@ -16,6 +17,8 @@ use crate::fault::Fault;
 
 pub use channel::Channel;
 pub(crate) use channel::ChannelPolicy;
+pub use record::{Record, RecordChange};
+pub(crate) use record::{RecordHook, RecordPolicy};
 pub use room::Room;
 pub(crate) use room::RoomPolicy;
 
