@@ -3,14 +3,17 @@
 
 #[cfg(feature = "heap")]
 mod heap;
+mod writers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use mesh_redis::Redis;
-use mesh_server::{Backend, Memory, Mesh, Payload, RawJson, Room, any};
+use mesh_server::{Backend, Channel, Memory, Mesh, Payload, RawJson, Record, Room, any, prefix};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use writers::Writers;
 
 #[cfg(feature = "heap")]
 #[global_allocator]
@@ -24,6 +27,24 @@ struct Args {
     /// Port of a Redis on 127.0.0.1 to share with other instances. Left out: embedded memory.
     #[arg(long)]
     redis: Option<u16>,
+    /// Do not listen: measure so many writers of one record instead.
+    #[arg(long)]
+    writers: Option<usize>,
+    /// Instances that the writers are on.
+    #[arg(long, default_value_t = 1)]
+    instances: usize,
+    /// Bytes of their record, about.
+    #[arg(long, default_value_t = 64)]
+    size: usize,
+    /// Seconds that they write.
+    #[arg(long, default_value_t = 2.0)]
+    secs: f64,
+}
+
+#[derive(Deserialize)]
+struct Publish {
+    channel: String,
+    message: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -37,16 +58,30 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().event_interval(1024).enable_all().build()?;
     runtime.block_on(async {
-        let backend: Arc<dyn Backend> = match args.redis {
-            None => Arc::new(Memory::default()),
-            Some(port) => Arc::new(Redis::connect(&format!("redis://127.0.0.1:{port}")).await?),
+        let memory: Arc<dyn Backend> = Arc::new(Memory::default());
+        let backend = async || -> Result<Arc<dyn Backend>, Box<dyn std::error::Error>> {
+            Ok(match args.redis {
+                None => memory.clone(),
+                Some(port) => Arc::new(Redis::connect(&format!("redis://127.0.0.1:{port}")).await?),
+            })
         };
+        if let Some(count) = args.writers {
+            let time = Duration::from_secs_f64(args.secs);
+            let writers = Writers { instances: args.instances, count, size: args.size, time };
+            return writers.run(backend).await;
+        }
         let mesh = Mesh::builder()
-            .backend(backend)
+            .backend(backend().await?)
             .command("echo", async |payload: RawJson| payload)
             .command("broadcast-room", async |mesh: Mesh, Payload(it): Payload<BroadcastRoom>| {
                 mesh.room(&it.room_name).broadcast("message", &it.payload).await.map(|()| true)
             })
+            .command("publish", async |mesh: Mesh, Payload(it): Payload<Publish>| {
+                mesh.channel(&it.channel).publish(&it.message).await.map(|_| true)
+            })
+            .channel(prefix("kept:"), Channel::open().history(1000))
+            .channel(any(), Channel::open())
+            .record(prefix("rec:"), Record::open().write(async || true))
             .room(any(), Room::open())
             .build()
             .await?;

@@ -50,11 +50,17 @@ local function add(log, stream, tag, kept, time)
     end
     log.lacks = nil
   end
-  if log.f == log.o then
-    log.x, log.r = time, 0
-  end
+  local nothing = log.f == log.o
   log.o = log.o + 1
   log.t = tag
+  if nothing and log.c == 0 and log.p == log.f then
+    -- Nothing was kept and nothing will be: the stream is not needed.
+    log.f, log.p = log.o, log.o
+    return
+  end
+  if nothing then
+    log.x, log.r = time, 0
+  end
   log.b = log.b + #kept
   redis.call('XADD', stream, int(log.o) .. '-1', 'g', tag, 'k', kept, 'm', int(time))
 end
