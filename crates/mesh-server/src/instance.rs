@@ -64,7 +64,8 @@ impl Counters {
 pub struct Stats {
     /// Connections open now.
     pub connections: usize,
-    /// Pushes encoded: one per broadcast, however many get it.
+    /// Pushes encoded, however many get them: one per broadcast or message, one or two (whole, and what changed) per
+    /// version of a record.
     pub encodes: u64,
     /// Pushes handed to connections.
     pub delivered: u64,

@@ -239,3 +239,26 @@ async fn trap_bb_an_origin_client_gets_the_freshest_value_once_its_library_liste
     let (_, update) = origin.push().await.expect("live");
     assert_eq!((&update["version"], update["patch"].is_array()), (&json!(6), true));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_update_is_encoded_once_in_full_and_once_as_a_patch_for_a_thousand_readers() {
+    let (cluster, _) = cluster(1).await;
+    cluster.mesh(0).record("doc:1").set(&json!({"n": 0, "text": "x".repeat(4000)})).await.expect("written");
+    let mut readers = Vec::new();
+    for n in 0..1000 {
+        let mut client = greeted(&cluster, 0).await;
+        let mode = if n % 10 == 0 { "full" } else { "patch" };
+        let reader = Reader::of(&subscribe(&mut client, json!({"mode": mode}), "doc:1").await);
+        readers.push((client, reader));
+    }
+    let before = cluster.mesh(0).stats();
+    for _ in 0..5 {
+        cluster.mesh(0).record("doc:1").increment("/n", 1).await.expect("written");
+    }
+    for (client, reader) in &mut readers {
+        updates(client).await.iter().for_each(|update| reader.take(update));
+        assert_eq!((&reader.value["n"], reader.version), (&json!(5), 6));
+    }
+    let after = cluster.mesh(0).stats();
+    assert_eq!((after.encodes - before.encodes, after.delivered - before.delivered), (10, 5000));
+}

@@ -1,7 +1,9 @@
 //! Writing a record: one step in the store, in line with all other writes of it on this instance.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
-use mesh_backend::{Announce, Audience, CellValue, Decision, Entry, Keep, Outcome, Seen};
+use mesh_backend::{Announce, Audience, CellValue, Decision, Entry, Keep, Key, Outcome, Seen};
 use mesh_proto::patch::diff;
 use mesh_proto::{Code, ConnId, PatchLimits, Position, RecordName, Tag, Txn, scan};
 use serde::Serialize;
@@ -14,7 +16,7 @@ use super::message::Version;
 use super::{key, position};
 use crate::error::{MeshError, Result};
 use crate::fault::Fault;
-use crate::instance::Counters;
+use crate::instance::{Counters, Instance};
 use crate::mesh::Mesh;
 use crate::policy::RecordChange;
 
@@ -47,11 +49,10 @@ pub(super) async fn write(
     by: Option<ConnId>,
 ) -> Result<(Written, Position, Option<Number>)> {
     let instance = &mesh.0.instance;
-    let (entropy, limits) = (instance.entropy.clone(), instance.limits.clone());
-    let (topic, name) = (key(record), record.clone());
+    let (of, topic, name) = (instance.clone(), key(record), record.clone());
     let decide = move |seen: &Seen| {
-        let tag = Tag::random(&entropy);
-        match write.decide(seen, &name, tag, &topic, limits.depth_max) {
+        let tag = Tag::random(&of.entropy);
+        match write.decide(seen, &name, tag, &topic, &of) {
             Ok((decision, sum)) => (decision, Ok(sum)),
             Err(error) => (Decision::Keep, Err(error)),
         }
@@ -90,8 +91,8 @@ impl Write {
         seen: &Seen,
         record: &RecordName,
         tag: Tag,
-        topic: &mesh_backend::Key,
-        depth_max: usize,
+        topic: &Key,
+        instance: &Instance,
     ) -> Result<(Decision, Option<Number>)> {
         if self.if_version.is_some_and(|version| version != seen.version) {
             return Err(conflict(seen));
@@ -108,18 +109,20 @@ impl Write {
         if is_same {
             return Ok((Decision::Keep, sum));
         }
-        let json = value.as_ref().map(|value| self.encode(value, depth_max)).transpose()?;
+        let json = value.as_ref().map(|value| self.encode(value, instance.limits.depth_max)).transpose()?;
         let patch = match (&now, &value) {
             (Some(now), Some(value)) => diff(now, value, &patch_limits),
             _ => None,
         };
         let version = seen.version + 1;
         let version = Version { record: record.as_str(), version, tag, txn: self.txn.as_ref() };
+        let variants = version.variants(json.as_deref(), patch.as_ref())?;
+        instance.counters.encodes.fetch_add(1 + u64::from(patch.is_some()), Ordering::Relaxed);
         let announce = Announce {
             topic: topic.clone(),
             audience: Audience::All,
             txn: None,
-            variants: Some(version.variants(json.as_deref(), patch.as_ref())?),
+            variants: Some(variants),
             control: None,
         };
         let entry = Entry { tag, kept: Bytes::new(), announce: Some(announce) };
