@@ -3,6 +3,8 @@
 
 #[cfg(feature = "heap")]
 mod heap;
+#[cfg(feature = "heap")]
+mod slow;
 mod writers;
 
 use std::sync::Arc;
@@ -30,6 +32,21 @@ struct Args {
     /// Do not listen: measure so many writers of one record instead.
     #[arg(long)]
     writers: Option<usize>,
+    /// Do not wait for clients: measure so many readers of which some stop reading (needs the feature `heap`).
+    #[arg(long)]
+    readers: Option<usize>,
+    /// How many of them stop.
+    #[arg(long, default_value_t = 0)]
+    paused: usize,
+    /// Messages that they are sent, of `size` bytes.
+    #[arg(long, default_value_t = 1000)]
+    messages: usize,
+    /// Milliseconds between two of them.
+    #[arg(long, default_value_t = 20)]
+    every: u64,
+    /// Versions of a record in place of messages.
+    #[arg(long)]
+    record: bool,
     /// Instances that the writers are on.
     #[arg(long, default_value_t = 1)]
     instances: usize,
@@ -87,6 +104,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .await?;
         let listening = mesh.listen(("127.0.0.1", args.port)).await?;
         println!("listening on {}", listening.addr());
+        #[cfg(feature = "heap")]
+        if let Some(readers) = args.readers {
+            let Args { paused, size, messages, record, .. } = args;
+            let every = Duration::from_millis(args.every);
+            let slow = slow::Slow { readers, paused, size, messages, every, record };
+            return Ok(slow.run(&mesh, listening.addr().port()).await?);
+        }
         #[cfg(feature = "heap")]
         {
             let mesh = mesh.clone();

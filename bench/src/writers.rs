@@ -1,10 +1,11 @@
 //! Acknowledged writes a second of one record, by writers inside the server: no socket, no client.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mesh_server::{Backend, Mesh};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 /// What is measured.
 pub(crate) struct Writers {
