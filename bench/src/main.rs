@@ -109,7 +109,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let Args { paused, size, messages, record, .. } = args;
             let every = Duration::from_millis(args.every);
             let slow = slow::Slow { readers, paused, size, messages, every, record };
-            return Ok(slow.run(&mesh, listening.addr().port()).await?);
+            return slow.run(&mesh, listening.addr().port()).await;
         }
         #[cfg(feature = "heap")]
         {
