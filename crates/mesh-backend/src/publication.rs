@@ -22,13 +22,32 @@ pub enum Wire {
     },
 }
 
-/// The forms in which one message goes out; which connection gets which is its subscription's choice.
+impl Wire {
+    /// How many bytes it has, without a position.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Final(text) => text.len(),
+            Self::Seam { before, after } => before.len() + after.len(),
+        }
+    }
+}
+
+/// The forms in which one message goes out; which connection gets which is its subscription's choice. At least one of
+/// the two is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variants {
-    /// The whole value, or the only form there is.
-    pub full: Wire,
+    /// The whole value, or the only form there is. `None` where a later entry of the same write brings it: who asked
+    /// for whole values skips this one.
+    pub full: Option<Wire>,
     /// The difference from the entry before, for those that asked for patches.
     pub patch: Option<Wire>,
+}
+
+impl Variants {
+    /// How many bytes both have.
+    pub fn weight(&self) -> usize {
+        [&self.full, &self.patch].into_iter().flatten().map(Wire::weight).sum()
+    }
 }
 
 /// Which of a topic's local listeners get it.
@@ -75,7 +94,7 @@ pub struct Announce {
 impl Announce {
     /// One complete text for every listener of a topic.
     pub fn text(topic: Key, text: Bytes) -> Self {
-        let variants = Some(Variants { full: Wire::Final(text), patch: None });
+        let variants = Some(Variants { full: Some(Wire::Final(text)), patch: None });
         Self { topic, audience: Audience::All, txn: None, variants, control: None }
     }
 

@@ -52,7 +52,7 @@ impl Lists {
                 position,
                 audience: announce.audience.clone(),
                 txn: None,
-                full: announce.variants.clone().map(|variants| text(variants.full)),
+                full: announce.variants.clone().and_then(|variants| variants.full).map(text),
                 patch: None,
                 control: None,
             });

@@ -116,7 +116,7 @@ pub async fn each_step_is_joined_with_its_own_position(world: &impl World) {
     peer.link.subscribe(&cell).await.unwrap();
     let seam = || Wire::Seam { before: bytes("{"), after: bytes("}") };
     let step = |tag| {
-        let variants = Some(Variants { full: seam(), patch: Some(seam()) });
+        let variants = Some(Variants { full: Some(seam()), patch: Some(seam()) });
         Entry {
             tag: Tag(tag),
             kept: bytes(""),
@@ -129,6 +129,27 @@ pub async fn each_step_is_joined_with_its_own_position(world: &impl World) {
         let arrival = peer.next().await;
         let joined = format!(r#"{{"epoch":"{:016x}","offset":{offset}}}"#, last.epoch.0);
         assert_eq!((text(&arrival.full.unwrap()), text(&arrival.patch.unwrap())), (joined.clone(), joined));
+    }
+}
+
+pub async fn a_step_announced_by_its_patch_alone_arrives_without_a_full_value(world: &impl World) {
+    let mut peer = Peer::attach(world, 1).await;
+    let cell = record("r");
+    peer.link.subscribe(&cell).await.unwrap();
+    let text = |text: String| Wire::Final(text.into());
+    let step = |tag: u32, full| {
+        let variants = Some(Variants { full, patch: Some(text(format!("patch {tag}"))) });
+        Entry { announce: Some(crate::Announce { variants, ..tell(&cell, "") }), ..told(&cell, "x", tag) }
+    };
+    let entries = vec![step(1, None), step(2, None), step(3, Some(text("full".into())))];
+    peer.link.write(&cell, write(Expect::Absent, Some("x"), entries)).await.unwrap();
+    for (version, full) in [(1, None), (2, None), (3, Some("full"))] {
+        let arrival = peer.next().await;
+        assert_eq!(arrival.position.map(|position| position.offset), Some(version));
+        assert_eq!(
+            (arrival.full, arrival.patch),
+            (full.map(bytes), Some(bytes(&format!("patch {version}"))))
+        );
     }
 }
 

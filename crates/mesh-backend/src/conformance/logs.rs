@@ -87,7 +87,7 @@ pub async fn the_store_joins_the_position_at_the_seam(world: &impl World) {
             before: bytes(&format!(r#"{{"{name}":{n},"#)),
             after: bytes(r#","z":"%"}"#),
         };
-        let variants = Some(Variants { full: seam("full"), patch: Some(seam("patch")) });
+        let variants = Some(Variants { full: Some(seam("full")), patch: Some(seam("patch")) });
         let announce = Some(crate::Announce { variants, ..tell(&log, "") });
         let position = peer.link.append(&log, Entry { announce, ..entry("x") }, KEEP).await.unwrap();
         let arrival = peer.next().await;

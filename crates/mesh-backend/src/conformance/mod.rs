@@ -129,6 +129,7 @@ macro_rules! conformance {
                 a_version_of_nothing_conflicts_with_nothing
                 a_write_of_several_steps_makes_a_version_each
                 each_step_is_joined_with_its_own_position
+                a_step_announced_by_its_patch_alone_arrives_without_a_full_value
                 a_removal_is_a_version_and_leaves_no_value
                 versions_never_go_back_over_removal
                 an_empty_value_is_a_value

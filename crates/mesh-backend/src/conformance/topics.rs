@@ -27,15 +27,17 @@ pub async fn what_arrives_is_what_was_published(world: &impl World) {
     let topic = Key::new(Kind::Everybody, "");
     b.link.subscribe(&topic).await.unwrap();
     let ids: Arc<[_]> = (1..=3).map(conn).collect();
-    let variants = Variants { full: Wire::Final(bytes("full")), patch: Some(Wire::Final(bytes("patch"))) };
+    let (full, patch) = (Wire::Final(bytes("full")), Wire::Final(bytes("patch")));
+    let patch_alone = Some(Variants { full: None, patch: Some(patch.clone()) });
     let announcements = [
         Announce {
             topic: topic.clone(),
             audience: Audience::Except(ids.clone()),
             txn: Some("mark".into()),
-            variants: Some(variants),
+            variants: Some(Variants { full: Some(full), patch: Some(patch) }),
             control: None,
         },
+        Announce { variants: patch_alone, ..Announce::text(topic.clone(), bytes("")) },
         Announce::control(topic.clone(), Audience::Only(ids.clone()), Control::Close(4000)),
         Announce::control(topic.clone(), Audience::Only([].into()), Control::ClearRoom),
         Announce::control(topic.clone(), Audience::All, Control::Ask(u64::MAX, bytes("{\"a\":\"\u{0}\"}"))),
@@ -48,8 +50,7 @@ pub async fn what_arrives_is_what_was_published(world: &impl World) {
         assert_eq!((got.from, got.n, got.position), (a.me, n, None));
         assert_eq!((got.topic, got.audience, got.txn), (sent.topic, sent.audience, sent.txn));
         assert_eq!(got.control, sent.control);
-        let (full, patch) =
-            sent.variants.map_or((None, None), |variants| (Some(variants.full), variants.patch));
+        let (full, patch) = sent.variants.map_or((None, None), |variants| (variants.full, variants.patch));
         assert_eq!((got.full.map(Wire::Final), got.patch.map(Wire::Final)), (full, patch));
     }
 }

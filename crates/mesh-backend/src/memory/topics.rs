@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::{BufMut, Bytes, BytesMut};
 use mesh_proto::{Incarnation, Position};
 
-use crate::{Announce, Arrival, Inbox, Key, Wire};
+use crate::{Announce, Arrival, Inbox, Key, Variants, Wire};
 
 #[derive(Default)]
 pub(super) struct Topics(BTreeMap<Key, Topic>);
@@ -51,12 +51,7 @@ impl Topics {
             at
         });
         topic.counts[at].1 += 1;
-        let (full, patch) = match announce.variants {
-            Some(variants) => {
-                (Some(join(variants.full, position)), variants.patch.map(|patch| join(patch, position)))
-            }
-            None => (None, None),
-        };
+        let (full, patch) = announce.variants.map_or((None, None), |Variants { full, patch }| (full, patch));
         let arrival = Arrival {
             topic: announce.topic,
             from,
@@ -64,8 +59,8 @@ impl Topics {
             position,
             audience: announce.audience,
             txn: announce.txn,
-            full,
-            patch,
+            full: full.map(|full| join(full, position)),
+            patch: patch.map(|patch| join(patch, position)),
             control: announce.control,
         };
         for (_, inbox) in &topic.subscribers {

@@ -8,7 +8,7 @@ use mesh_proto::{Position, Tag};
 
 use super::job::Job;
 use super::{ATTEMPTS_MAX, BATCH_BYTES_MAX, BATCH_MAX, Decision, Outcome, Seen, Shared};
-use crate::{Announce, BackendError, CellValue, Entry, Expect, Key, Result, Variants, Wire, Write, Written};
+use crate::{Announce, BackendError, CellValue, Entry, Expect, Key, Result, Variants, Write, Written};
 
 pub(super) struct Worker {
     shared: Arc<Shared>,
@@ -177,11 +177,6 @@ impl Drop for Worker {
 }
 
 fn weight(entry: &Entry) -> usize {
-    let wire = |wire: &Wire| match wire {
-        Wire::Final(text) => text.len(),
-        Wire::Seam { before, after } => before.len() + after.len(),
-    };
-    let variants = |Variants { full, patch }: &Variants| wire(full) + patch.as_ref().map_or(0, wire);
-    let announced = |announce: &Announce| announce.variants.as_ref().map_or(0, variants);
+    let announced = |announce: &Announce| announce.variants.as_ref().map_or(0, Variants::weight);
     entry.kept.len() + entry.announce.as_ref().map_or(0, announced)
 }

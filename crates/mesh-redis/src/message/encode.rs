@@ -6,7 +6,7 @@ use mesh_proto::{ConnId, Incarnation};
 
 /// The blob of an announcement. Its topic is the channel's.
 pub(crate) fn encode(from: Incarnation, announce: &Announce) -> Bytes {
-    let mut out = BytesMut::with_capacity(64 + weight(announce));
+    let mut out = BytesMut::with_capacity(64 + announce.variants.as_ref().map_or(0, Variants::weight));
     out.put_u128(from.bits());
     match &announce.audience {
         Audience::All => out.put_u8(b'A'),
@@ -18,7 +18,7 @@ pub(crate) fn encode(from: Incarnation, announce: &Announce) -> Bytes {
         None => out.put_u8(b'-'),
     }
     let (full, patch) = match &announce.variants {
-        Some(Variants { full, patch }) => (Some(full), patch.as_ref()),
+        Some(Variants { full, patch }) => (full.as_ref(), patch.as_ref()),
         None => (None, None),
     };
     put_wire(&mut out, full);
@@ -36,14 +36,6 @@ pub(crate) fn encode(from: Incarnation, announce: &Announce) -> Bytes {
         Some(other) => unreachable!("{other:?} has no letter"),
     }
     out.freeze()
-}
-
-fn weight(announce: &Announce) -> usize {
-    let wire = |wire: &Wire| match wire {
-        Wire::Final(text) => text.len(),
-        Wire::Seam { before, after } => before.len() + after.len(),
-    };
-    announce.variants.as_ref().map_or(0, |v| wire(&v.full) + v.patch.as_ref().map_or(0, wire))
 }
 
 fn put_ids(out: &mut BytesMut, sign: u8, ids: &[ConnId]) {

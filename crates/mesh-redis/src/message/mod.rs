@@ -44,7 +44,7 @@ mod tests {
             topic: topic(),
             audience: Audience::Except([ConnId::random(&entropy), ConnId::random(&entropy)].into()),
             txn: Some("mark \u{2028}\n".into()),
-            variants: Some(Variants { full: seam.clone(), patch: Some(seam) }),
+            variants: Some(Variants { full: Some(seam.clone()), patch: Some(seam) }),
             control: Some(Control::Close(4000)),
         }
     }
@@ -60,6 +60,10 @@ mod tests {
         assert_eq!((got.n, got.position, got.topic), (7, Some(position), topic()));
         assert_eq!((got.audience, got.txn, got.control), (sent.audience, sent.txn, sent.control));
         assert_eq!((&got.full, &got.patch), (&joined, &joined));
+
+        let patch_alone = Variants { full: None, patch: sent.variants.and_then(|variants| variants.patch) };
+        let got = decode(topic(), message(LINE, &Announce { variants: Some(patch_alone), ..full_blown() }));
+        assert_eq!(got.map(|got| (got.full, got.patch)), Ok((None, joined)));
 
         let plain = Announce::text(topic(), Bytes::from_static(b"hi"));
         let got = decode(topic(), message("M1 1 -\n", &plain)).unwrap();
