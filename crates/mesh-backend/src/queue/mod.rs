@@ -4,6 +4,7 @@
 //! (1,200 acked writes a second from 100 writers against 200,000 with a queue, measured); they wait in line, and those
 //! that gathered while one round trip was under way share the next.
 
+mod batch;
 mod job;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,10 @@ pub const BATCH_MAX: usize = 128;
 /// How many bytes the entries of one batch have at most; any one edit is let through. Against a script that blocks the
 /// store for long, which 128 records of 1 MiB would be.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// How many bytes the whole values announced by one batch have at most; beyond it only the last one is announced whole.
+/// A burst of writes of a large record would else send each of its values to everybody, to be replaced at once.
+pub const FULLS_BYTES_MAX: usize = 64 * 1024;
 
 /// How many edits wait for one cell at most, before more are refused: some 32 round trips' worth.
 pub const WAITING_MAX: usize = 4096;

@@ -6,7 +6,10 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::*;
-use crate::{Backend, Fault, Faults, Faulty, Kind, LogRead, Memory, Op, Partition, inbox};
+use crate::{
+    Announce, Backend, Fault, Faults, Faulty, Kind, LogRead, Memory, Op, Partition, Received, Variants, Wire,
+    inbox,
+};
 
 const KEEP: Keep = Keep { count_max: 10_000, bytes_max: usize::MAX, age_max: Duration::from_secs(3600) };
 
@@ -218,6 +221,46 @@ async fn a_batch_that_weighs_too_much_is_split_and_order_stays() {
         assert_eq!(edit.await.unwrap().unwrap().1, i as u64);
     }
     assert_eq!(cell.faults.calls(Op::Write), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_large_values_announces_every_patch_and_the_last_value_alone() {
+    let memory = Memory::from_seed(1);
+    let me = Incarnation::random(&Entropy::from_seed(1));
+    let (inbox, mut arrivals) = inbox(1 << 24);
+    let link = memory.attach(me, Duration::from_secs(60), inbox).await.unwrap();
+    let key = Key::new(Kind::Record, "cell");
+    link.subscribe(&key).await.unwrap();
+    let queue = CellQueue::new(link);
+    let mut edits = Vec::new();
+    for i in 0..5_u8 {
+        let (queue, key) = (queue.clone(), key.clone());
+        let full = Bytes::from(vec![i; FULLS_BYTES_MAX / 2]);
+        let variants = Variants {
+            full: Some(Wire::Final(full.clone())),
+            patch: Some(Wire::Final(i.to_string().into())),
+        };
+        let announce = Announce::text(key.clone(), Bytes::new());
+        let announce = Announce { variants: Some(variants), ..announce };
+        edits.push(tokio::spawn(async move {
+            let edit = move |_: &Seen| {
+                let entry = Entry { announce: Some(announce.clone()), ..entry("x") };
+                (Decision::Store(full.clone(), entry), ())
+            };
+            queue.edit(key, KEEP, edit).await
+        }));
+    }
+    for edit in edits {
+        edit.await.unwrap().unwrap();
+    }
+    let mut arrived = Vec::new();
+    while let Some(Received::Arrival(arrival)) = arrivals.try_recv() {
+        arrived.push((arrival.full.map(|full| full[0]), arrival.patch.unwrap()));
+    }
+    let patches = (0..5_u8).map(|i| (None, Bytes::from(i.to_string())));
+    let mut expected: Vec<_> = patches.collect();
+    expected[4].0 = Some(4);
+    assert_eq!(arrived, expected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mesh_proto::{Position, Tag};
 
+use super::batch::Batch;
 use super::job::Job;
-use super::{ATTEMPTS_MAX, BATCH_BYTES_MAX, BATCH_MAX, Decision, Outcome, Seen, Shared};
-use crate::{Announce, BackendError, CellValue, Entry, Expect, Key, Result, Variants, Write, Written};
+use super::{ATTEMPTS_MAX, BATCH_MAX, Decision, Outcome, Seen, Shared};
+use crate::{BackendError, CellValue, Expect, Key, Result, Write, Written};
 
 pub(super) struct Worker {
     shared: Arc<Shared>,
@@ -25,7 +26,7 @@ pub(super) struct Worker {
 struct Draft {
     /// Of each edit of the batch: how many steps there are after it, and what it saw or made.
     settled: Vec<Ruled>,
-    entries: Vec<Entry>,
+    batch: Batch,
     value: Option<Bytes>,
 }
 
@@ -85,7 +86,7 @@ impl Worker {
             let mut draft = self.draft(base.as_ref());
             let taken = draft.settled.len();
             let fail = |error| (taken, error);
-            if draft.entries.is_empty() {
+            if draft.batch.is_empty() {
                 // What the last write left may be old news by now; no write will find out.
                 let now = if fresh { base.clone() } else { link.load(&self.cell).await.map_err(fail)? };
                 if now == base {
@@ -99,7 +100,7 @@ impl Worker {
                 .as_ref()
                 .map_or(Expect::Absent, |there| Expect::Version(there.position.epoch, there.position.offset));
             let keep = self.pending[taken - 1].keep();
-            let entries = std::mem::take(&mut draft.entries);
+            let entries = std::mem::take(&mut draft.batch).into_entries();
             let write = Write { expect, value: draft.value.clone(), entries, keep };
             match link.write(&self.cell, write).await.map_err(fail)? {
                 Written::At(position) => {
@@ -122,8 +123,7 @@ impl Worker {
             value: base.and_then(|there| there.value.clone()),
         };
         let mut draft =
-            Draft { settled: Vec::with_capacity(self.pending.len()), entries: Vec::new(), value: None };
-        let mut bytes = 0;
+            Draft { settled: Vec::with_capacity(self.pending.len()), batch: Batch::default(), value: None };
         for job in &mut self.pending {
             let step = match job.run(&seen) {
                 Some(Decision::Store(value, entry)) => Some((Some(value), entry)),
@@ -132,15 +132,14 @@ impl Worker {
             };
             let wrote = step.is_some();
             if let Some((value, entry)) = step {
-                bytes += weight(&entry);
-                if bytes > BATCH_BYTES_MAX && !draft.entries.is_empty() {
+                let its_tag = entry.tag;
+                if !draft.batch.push(entry) {
                     // It decides again, in the next batch.
                     break;
                 }
-                tag = entry.tag;
+                tag = its_tag;
                 seen.version += 1;
                 seen.value = value;
-                draft.entries.push(entry);
             }
             draft.settled.push(Ruled { wrote, version: seen.version, tag, value: seen.value.clone() });
         }
@@ -174,9 +173,4 @@ impl Drop for Worker {
             drop(line);
         }
     }
-}
-
-fn weight(entry: &Entry) -> usize {
-    let announced = |announce: &Announce| announce.variants.as_ref().map_or(0, Variants::weight);
-    entry.kept.len() + entry.announce.as_ref().map_or(0, announced)
 }
