@@ -46,7 +46,7 @@ pub(super) fn push(channel: &ChannelName, members: &Bytes, is_kept: bool) -> Var
         head.put_slice(b"}}");
         Wire::Final(head.freeze())
     };
-    Variants { full, patch: None }
+    Variants { full: Some(full), patch: None }
 }
 
 /// The same push, of a message that was read.

@@ -59,7 +59,7 @@ impl Version<'_> {
     pub(super) fn variants(&self, value: Option<&[u8]>, patch: Option<&Patch>) -> Result<Variants> {
         let seam = |text: BytesMut| Wire::Seam { before: text.freeze(), after: Bytes::from_static(b"}}") };
         let patch = patch.map(|patch| self.difference(patch)).transpose()?.map(seam);
-        Ok(Variants { full: seam(self.whole(value)), patch })
+        Ok(Variants { full: Some(seam(self.whole(value))), patch })
     }
 }
 
