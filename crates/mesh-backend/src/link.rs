@@ -233,6 +233,9 @@ pub struct Write {
     pub entries: Vec<Entry>,
     /// How much of the cell's log is kept.
     pub keep: Keep,
+    /// It lost often: if it conflicts once more, only this incarnation may write for the next 100 ms, or until it has. A
+    /// backend in which nobody loses for long does not need it.
+    pub insist: bool,
 }
 
 /// How a write ended.
@@ -242,6 +245,8 @@ pub enum Written {
     At(Position),
     /// Somebody else was first; this is what is there (`None`: nothing was ever written). Nothing changed.
     Conflict(Option<CellValue>),
+    /// It is another incarnation's turn, which lost often. Nothing changed; soon it may again.
+    Busy,
 }
 
 /// One entry of a roster.

@@ -40,9 +40,12 @@ async fn each_operation_is_one_script_and_so_one_round_trip() {
         costs("load", 1);
         let expect = there.map_or(Expect::Absent, |t| Expect::Version(t.position.epoch, t.position.offset));
         let steps = (0..100).map(|_| entry("step")).collect();
-        link.write(&cell, Write { expect, value: Some("x".into()), entries: steps, keep: KEEP })
-            .await
-            .unwrap();
+        link.write(
+            &cell,
+            Write { expect, value: Some("x".into()), entries: steps, keep: KEEP, insist: false },
+        )
+        .await
+        .unwrap();
         costs("a write of 100 steps", 1);
         link.cells(Kind::Record, "", None, 10).await.unwrap();
         costs("cells", 1);
@@ -136,7 +139,7 @@ async fn what_is_kept_for_a_while_expires_and_what_has_a_value_does_not() {
     assert_eq!((days("mesh:1:{0}:hH:c"), days("mesh:1:{0}:lH:c")), (7, 0));
     let write = |expect, value: Option<&str>| {
         let value = value.map(|value| bytes::Bytes::copy_from_slice(value.as_bytes()));
-        peer.link.write(&cell, Write { expect, value, entries: vec![entry("x")], keep: KEEP })
+        peer.link.write(&cell, Write { expect, value, entries: vec![entry("x")], keep: KEEP, insist: false })
     };
     let mut expect = Expect::Absent;
     // With a value, without, and with one again.

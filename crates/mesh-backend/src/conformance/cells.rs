@@ -200,7 +200,7 @@ pub async fn a_cells_log_is_bounded(world: &impl World) {
     let cell = record("r");
     let entries = (1..=20).map(|tag| told(&cell, &tag.to_string(), tag)).collect();
     let keep = Keep { count_max: 5, ..KEEP };
-    let write = Write { expect: Expect::Absent, value: Some(bytes("x")), entries, keep };
+    let write = Write { expect: Expect::Absent, value: Some(bytes("x")), entries, keep, insist: false };
     peer.link.write(&cell, write).await.unwrap();
     let page = peer.newest(&cell, 100).await;
     assert_eq!((offsets(&page), page.oldest), ((16..=20).collect(), 16));
@@ -226,6 +226,7 @@ pub async fn exactly_one_of_many_writes_over_one_version_takes_place(world: &imp
                     assert_eq!(there.unwrap().position.offset, version, "a conflict tells what was first");
                     refused += 1;
                 }
+                Written::Busy => panic!("nobody insisted"),
             }
         }
         assert_eq!((taken.len(), refused, taken[0].offset), (1, 19, version));

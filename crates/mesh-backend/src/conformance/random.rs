@@ -141,6 +141,7 @@ async fn take(peer: &Peer, alike: &mut Alike, step: &Step) -> String {
                     let there = there.map(|there| (alike.position(there.position), there.value));
                     format!("{there:?}")
                 }
+                Written::Busy => panic!("nobody insisted"),
             }
         }
         Step::Cells(prefix, limit) => {

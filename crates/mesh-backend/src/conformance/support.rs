@@ -118,7 +118,7 @@ impl Peer {
         let expect = self.link.load(cell).await.unwrap().map_or(Expect::Absent, |there| at(there.position));
         match self.step(cell, expect, value).await {
             Written::At(position) => position,
-            Written::Conflict(there) => panic!("a conflict with {there:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -190,7 +190,7 @@ pub(super) fn tell(topic: &Key, text: &str) -> Announce {
 }
 
 pub(super) fn write(expect: Expect, value: Option<&str>, entries: Vec<Entry>) -> Write {
-    Write { expect, value: value.map(bytes), entries, keep: KEEP }
+    Write { expect, value: value.map(bytes), entries, keep: KEEP, insist: false }
 }
 
 pub(super) fn at(position: Position) -> Expect {

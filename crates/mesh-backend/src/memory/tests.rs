@@ -21,7 +21,7 @@ fn entry() -> Entry {
 
 fn write(expect: Expect, value: Option<&'static str>) -> Write {
     let value = value.map(|value| Bytes::from_static(value.as_bytes()));
-    Write { expect, value, entries: vec![entry()], keep: KEEP }
+    Write { expect, value, entries: vec![entry()], keep: KEEP, insist: false }
 }
 
 fn key(name: &str) -> Key {

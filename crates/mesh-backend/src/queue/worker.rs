@@ -8,7 +8,7 @@ use mesh_proto::{Position, Tag};
 
 use super::batch::Batch;
 use super::job::Job;
-use super::{ATTEMPTS_MAX, BATCH_MAX, Decision, Outcome, Seen, Shared};
+use super::{ATTEMPTS_MAX, BATCH_MAX, BUSY_MAX, BUSY_PAUSE, Decision, LOSSES_MAX, Outcome, Seen, Shared};
 use crate::{BackendError, CellValue, Expect, Key, Result, Write, Written};
 
 pub(super) struct Worker {
@@ -82,7 +82,8 @@ impl Worker {
             Some(known) => known,
             None => link.load(&self.cell).await.map_err(|error| (self.pending.len(), error))?,
         };
-        for _ in 0..ATTEMPTS_MAX {
+        let (mut losses, mut busy) = (0, 0);
+        while losses < ATTEMPTS_MAX && busy < BUSY_MAX {
             let mut draft = self.draft(base.as_ref());
             let taken = draft.settled.len();
             let fail = |error| (taken, error);
@@ -94,6 +95,7 @@ impl Worker {
                     return Ok((draft, base.map(|there| there.position)));
                 }
                 (base, fresh) = (now, true);
+                losses += 1;
                 continue;
             }
             let expect = base
@@ -101,13 +103,21 @@ impl Worker {
                 .map_or(Expect::Absent, |there| Expect::Version(there.position.epoch, there.position.offset));
             let keep = self.pending[taken - 1].keep();
             let entries = std::mem::take(&mut draft.batch).into_entries();
-            let write = Write { expect, value: draft.value.clone(), entries, keep };
+            let insist = losses >= LOSSES_MAX;
+            let write = Write { expect, value: draft.value.clone(), entries, keep, insist };
             match link.write(&self.cell, write).await.map_err(fail)? {
                 Written::At(position) => {
                     self.known = Some(Some(CellValue { position, value: draft.value.take() }));
                     return Ok((draft, Some(position)));
                 }
-                Written::Conflict(there) => (base, fresh) = (there, true),
+                Written::Conflict(there) => {
+                    (base, fresh) = (there, true);
+                    losses += 1;
+                }
+                Written::Busy => {
+                    busy += 1;
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
             }
         }
         let taken = self.pending.len();

@@ -35,8 +35,8 @@ impl RedisLink {
             Expect::Absent => call.arg("").arg("0"),
             Expect::Version(epoch, version) => call.arg(epoch.to_string()).number(version),
         };
-        let flag = if write.value.is_some() { "1" } else { "0" };
-        let mut call = call.arg(flag).arg(write.value.unwrap_or_default()).arg(cell.name.to_string());
+        let flag = u64::from(write.value.is_some()) + 2 * u64::from(write.insist);
+        let mut call = call.number(flag).arg(write.value.unwrap_or_default()).arg(cell.name.to_string());
         let mut tag = None;
         for entry in write.entries {
             tag = Some(entry.tag);
@@ -48,6 +48,7 @@ impl RedisLink {
         let conflict = |reply: &mut Reply| match reply.parse::<u64>()? {
             2 if reply.is_empty() => Ok(Written::Conflict(None)),
             2 => Ok(Written::Conflict(Some(there(reply)?))),
+            3 => Ok(Written::Busy),
             _ => Err(reply.strange()),
         };
         if reply.len() == 2

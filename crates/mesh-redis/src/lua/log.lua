@@ -1,7 +1,7 @@
 -- A log is a hash and a stream. The hash: e epoch, o newest offset, t newest tag, f the offset before the oldest entry
 -- that can be read, p the same of what is still in the stream, b bytes kept, z 1 if b is exact and 0 if it is too high,
 -- x the time of the oldest entry or an earlier one, c y a the bounds of the last append, r when the expiry was set,
--- w what the cell of this name is (v: has a value, g: gone), d its value.
+-- w what the cell of this name is (v: has a value, g: gone), d its value, q whose turn it is to write it.
 -- The stream: entries <offset>-1 with g tag, k kept, m time.
 
 -- Time between two settings of the expiry, which is longer by twice as much.
@@ -12,13 +12,14 @@ local UNREADABLE_MAX = 32
 
 -- nil if there is none. What the stream lost by eviction or expiry counts as gone.
 local function open(hash, stream)
-  local v = redis.call('HMGET', hash, 'e', 'o', 't', 'f', 'p', 'b', 'z', 'x', 'c', 'y', 'a', 'r', 'w')
+  local v = redis.call('HMGET', hash, 'e', 'o', 't', 'f', 'p', 'b', 'z', 'x', 'c', 'y', 'a', 'r', 'w', 'q')
   if not v[1] then
     return nil
   end
   local log = {
     e = v[1], o = tonumber(v[2]), t = v[3], f = tonumber(v[4]), p = tonumber(v[5]), b = tonumber(v[6]), z = v[7] == '1',
     x = tonumber(v[8]), c = tonumber(v[9]), y = tonumber(v[10]), a = tonumber(v[11]), r = tonumber(v[12]), w = v[13],
+    q = v[14],
   }
   local length = redis.call('XLEN', stream)
   if length ~= log.o - log.p then

@@ -1,8 +1,11 @@
 -- KEYS: alive, hash, stream, counts, index. ARGV: me, PUBLISH, channel, epoch if there is none, count_max, bytes_max,
--- age_max, epoch expected ('' for: never written), version expected, 1 if there is a value, value, name; then of each
+-- age_max, epoch expected ('' for: never written), version expected, 1 if there is a value and 2 more if it insists, value,
+-- name; then of each
 -- step: tag, kept, 1 if it is announced, announcement.
--- Gives 1, epoch, version; or 2 and what is there.
+-- Gives 1, epoch, version; or 2 and what is there; or 3 if it is the turn of another one.
+-- In the hash: q '<incarnation> <ms>', whose turn it is and until when.
 local STEPS = 13
+local TURN_MS = 100
 local time = now_ms()
 local log = open(KEYS[2], KEYS[3])
 local written = log and log.w
@@ -12,11 +15,26 @@ if ARGV[8] == '' then
 else
   expected = written and log.e == ARGV[8] and log.o == tonumber(ARGV[9])
 end
+local turn, ends
+if log and log.q then
+  turn, ends = string.match(log.q, '^(%S+) (%d+)$')
+end
+if turn and turn ~= ARGV[1] and time < tonumber(ends) then
+  return { 3 }
+end
+local flags = tonumber(ARGV[10])
+local has_value, insists = flags % 2 == 1, flags >= 2
 if not expected then
   if not written then
     return { 2 }
   end
+  if insists then
+    redis.call('HSET', KEYS[2], 'q', ARGV[1] .. ' ' .. int(time + TURN_MS))
+  end
   return { 2, log.e, int(log.o), log.t, redis.call('HGET', KEYS[2], 'd') }
+end
+if turn then
+  redis.call('HDEL', KEYS[2], 'q')
 end
 log = log or begin(ARGV[4], KEYS[3])
 bound(log, ARGV[5], ARGV[6], ARGV[7])
@@ -28,7 +46,7 @@ for i = STEPS, #ARGV, 4 do
   announced = announced + tonumber(ARGV[i + 2])
 end
 trim(log, KEYS[3], time)
-if ARGV[10] == '1' then
+if has_value then
   redis.call('HSET', KEYS[2], 'w', 'v', 'd', ARGV[11])
   if log.w ~= 'v' then
     redis.call('ZADD', KEYS[5], 0, ARGV[12])
