@@ -1,4 +1,5 @@
 import type { CodeError } from "./errors.js";
+import type { Callback, Listener } from "./topic.js";
 import type { Frame } from "./wire.js";
 /** How a client stands to its server. */
 export type Status = 0 | 1 | 2 | 3;
@@ -84,4 +85,9 @@ export type Action = {
     readonly do: "push";
     readonly name: string;
     readonly payload: unknown;
+} | {
+    readonly do: "call";
+    readonly listener: Pick<Listener, "ended">;
+    readonly callback: Callback;
+    readonly args: readonly unknown[];
 };

@@ -1,5 +1,6 @@
 import { type CodeError } from "./errors.js";
 import type { Join } from "./rooms.js";
+import type { Op } from "./topic.js";
 /** A command as the application gives it. */
 export interface Request {
     readonly key: number;
@@ -18,7 +19,7 @@ export interface Call {
     /** The application's handle on it; 0 for the session's own. */
     readonly key: number;
     /** What the session does with the answer, before the application hears of it. */
-    readonly kind: "user" | "hello" | "rejoin" | "probe" | "ended";
+    readonly kind: "user" | "hello" | "rejoin" | "probe" | "topic" | "ended";
     readonly command: string;
     /** The payload as JSON; `undefined` where there is none. */
     readonly body: string | undefined;
@@ -29,6 +30,8 @@ export interface Call {
     readonly deadline: number;
     /** Of a join: which room it is about. */
     readonly join?: Join;
+    /** Of a channel's or record's: what it is to do. */
+    readonly op?: Op;
     /** Whether it has gone to a socket. */
     sent?: boolean;
 }
@@ -61,8 +64,8 @@ export declare class Calls {
     answered(id: unknown): Call | undefined;
     /** Keeps the call until it can be sent, or answers why not. */
     enqueue(call: Call): CodeError | undefined;
-    /** Whether that call may be sent now, before whatever is queued. */
-    fits(call: Call, server: ServerLimits): boolean;
+    /** Whether a call of that length may be sent now, before whatever is queued. */
+    fits(bytes: number, server: ServerLimits): boolean;
     /** Whether a call has to wait behind others. */
     get queued(): boolean;
     /** Takes the next of the queue that may be sent. */
@@ -79,4 +82,4 @@ export declare class Calls {
     dueAt(): number;
 }
 /** A command of the session's own, of which the application never hears. */
-export declare function ownCall(kind: "hello" | "rejoin" | "probe", command: string, body: string | undefined, timeoutMs: number, now?: number, room?: string): Call;
+export declare function ownCall(kind: "hello" | "rejoin" | "probe" | "topic", command: string, body: string | undefined, timeoutMs: number, now?: number, room?: string): Call;

@@ -53,12 +53,12 @@ export class Calls {
         this.#dueAt = Math.min(this.#dueAt, call.deadline);
         return undefined;
     }
-    /** Whether that call may be sent now, before whatever is queued. */
-    fits(call, server) {
+    /** Whether a call of that length may be sent now, before whatever is queued. */
+    fits(bytes, server) {
         const unanswered = this.#ids.size;
         if (unanswered < server.inFlight)
             return true;
-        return unanswered < server.inFlight + server.waiting && this.#sentBytes + call.bytes <= waitingBytesMax;
+        return unanswered < server.inFlight + server.waiting && this.#sentBytes + bytes <= waitingBytesMax;
     }
     /** Whether a call has to wait behind others. */
     get queued() {
@@ -67,7 +67,7 @@ export class Calls {
     /** Takes the next of the queue that may be sent. */
     next(server) {
         const call = this.#queue[0];
-        if (!call || !this.fits(call, server))
+        if (!call || !this.fits(call.bytes, server))
             return undefined;
         this.#queue.shift();
         this.#queueBytes -= call.bytes;

@@ -1,13 +1,18 @@
 import type { LifecycleName, Status } from "./actions.js";
+import type { ChannelOptions, MessageMeta } from "./channel.js";
 import type { CodeError } from "./errors.js";
 import { type LifecycleListener } from "./events.js";
-import { type CommandOptions, type MeshClientOptions } from "./options.js";
-import { type Joined, type Left } from "./results.js";
+import { type CommandOptions, type MeshClientOptions, type WriteOptions } from "./options.js";
+import type { PatchOperation } from "./patch.js";
+import type { Position } from "./positions.js";
+import type { RecordOptions, RecordUpdate } from "./record.js";
+import { type ChannelHistory, type ChannelSubscribed, type Joined, type Left, type Published, type RecordSubscribed } from "./results.js";
 /**
  * A connection to a Mesh server that comes back by itself.
  *
  * A lost connection is dialled again with exponential back-off and full jitter, without end by default. Then the rooms are
- * joined again, `reconnect` is emitted, and the commands given meanwhile are sent in order. It never has two sockets.
+ * joined again, `reconnect` is emitted, channels and records are subscribed again where they were left, and the commands given
+ * meanwhile are sent in order. It never has two sockets.
  *
  * @example
  * ```ts
@@ -88,6 +93,85 @@ export declare class MeshClient {
     joinRoom(room: string): Promise<Joined>;
     /** Leaves a room; whatever the answer, it is not joined again after a reconnect. Never rejects. */
     leaveRoom(room: string): Promise<Left>;
+    /**
+     * Subscribes to a channel, and again after each reconnect, until it is unsubscribed. Each message comes once and in order; what
+     * was missed while there was no connection comes with `replayed`, or `onGap` is told first that something is lost. Never
+     * rejects: a refusal is `{success: false, error}`. Where a later subscription is refused, the callbacks are given up and
+     * `error` is emitted, with `details.channel`.
+     *
+     * All callbacks of a channel share one subscription, and the same callback twice is one. Where they differ in `latest` and
+     * `maxRate`, the one that asks for the most decides.
+     *
+     * @param callback - is given the history asked for first, oldest first, then each message. It isn't checked against `T`
+     *
+     * @example
+     * ```ts
+     * const { history } = await client.subscribeChannel("chat:1", show, { historyLimit: 50, onGap: () => reload() });
+     * ```
+     */
+    subscribeChannel<T = unknown>(channel: string, callback: (message: T, meta: MessageMeta) => void, options?: ChannelOptions): Promise<ChannelSubscribed>;
+    /** Ends the subscription of one callback, or of all; resolves to whether there was one. Never rejects. */
+    unsubscribeChannel(channel: string, callback?: (message: never, meta: MessageMeta) => void): Promise<boolean>;
+    /** Publishes any JSON value to all subscribers of a channel. Never rejects: a refusal is `{success: false, error}`. */
+    publishChannel(channel: string, message: unknown, options?: CommandOptions): Promise<Published>;
+    /**
+     * Reads messages of the past, 50 unless `limit` says otherwise: the newest, those before an offset, or those after a position
+     * or an offset. Never rejects: a refusal is `{success: false, error}`.
+     */
+    getChannelHistory(channel: string, range?: {
+        limit?: number;
+        before?: number;
+        after?: Position | number;
+    }): Promise<ChannelHistory>;
+    /**
+     * Subscribes to a record, and again after each reconnect, until it is unsubscribed. The callback is given the value at once,
+     * `{recordId, full, version}`, then each change: as `full`, or with `mode: "patch"` as `patch` where that is smaller. What
+     * was missed comes as `full`. Never rejects, and shares subscriptions, as `subscribeChannel` does.
+     *
+     * @example
+     * ```ts
+     * import { applyPatch } from "@mesh/client/patch";
+     * await client.subscribeRecord("product:456", ({ value }) => draw(value), { mode: "patch", track: applyPatch });
+     * ```
+     */
+    subscribeRecord<T = unknown>(recordId: string, callback: (update: RecordUpdate<T>) => void, options?: RecordOptions): Promise<RecordSubscribed<T>>;
+    /** Ends the subscription of one callback, or of all; resolves to whether there was one. Never rejects. */
+    unsubscribeRecord(recordId: string, callback?: (update: RecordUpdate<never>) => void): Promise<boolean>;
+    /** As `writeRecord`, but resolves to whether the server took it. */
+    publishRecordUpdate(recordId: string, newValue: unknown, options?: WriteOptions): Promise<boolean>;
+    /**
+     * Writes a record; resolves to its new version. With `ifVersion` only if it is at that version: else it rejects with
+     * `conflict`, whose details are `{version, record}`. Rejects as `command` does.
+     */
+    writeRecord(recordId: string, newValue: unknown, options?: WriteOptions): Promise<{
+        version: number;
+    }>;
+    /** Applies a JSON patch (RFC 6902) to a record, all of it or nothing. Rejects as `writeRecord` does. */
+    patchRecord(recordId: string, patch: readonly PatchOperation[], { ifVersion }?: {
+        ifVersion?: number;
+    }): Promise<{
+        version: number;
+    }>;
+    /**
+     * Adds to a number of a record, at once with what others add; resolves to the new one.
+     *
+     * @param path - a JSON pointer to the number; default the whole record. What isn't there counts as 0
+     */
+    incrementRecord(recordId: string, by?: number, path?: string): Promise<{
+        version: number;
+        value: number;
+    }>;
+    /** Deletes a record, which makes a version like any change. Rejects as `writeRecord` does. */
+    deleteRecord(recordId: string, { ifVersion }?: {
+        ifVersion?: number;
+    }): Promise<{
+        version: number;
+    }>;
+    /** A record and its version; null at version 0 if it was never written. Rejects as `command` does. */
+    getRecord<T = unknown>(recordId: string): Promise<{
+        record: T | null;
+        version: number;
+    }>;
     /** The metadata of a room; null if there is none, or if it may not be read. */
     getRoomMetadata<T = unknown>(room: string): Promise<T | null>;
     /** The metadata of a connection, by default of this one; null if there is none, or if it may not be read. */

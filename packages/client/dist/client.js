@@ -1,12 +1,13 @@
 import { Driver, timeoutMsDefault } from "./driver.js";
 import { Events } from "./events.js";
 import { environmentOf } from "./options.js";
-import { parseJoined, parseMetadata, refused } from "./results.js";
+import { parseHistory, parseJoined, parseMetadata, refused, } from "./results.js";
 /**
  * A connection to a Mesh server that comes back by itself.
  *
  * A lost connection is dialled again with exponential back-off and full jitter, without end by default. Then the rooms are
- * joined again, `reconnect` is emitted, and the commands given meanwhile are sent in order. It never has two sockets.
+ * joined again, `reconnect` is emitted, channels and records are subscribed again where they were left, and the commands given
+ * meanwhile are sent in order. It never has two sockets.
  *
  * @example
  * ```ts
@@ -121,6 +122,102 @@ export class MeshClient {
         const left = this.#driver.command("mesh/leave-room", { roomName: room }, {}, { name: room, join: false });
         return left.then(() => ({ success: true }), refused);
     }
+    /**
+     * Subscribes to a channel, and again after each reconnect, until it is unsubscribed. Each message comes once and in order; what
+     * was missed while there was no connection comes with `replayed`, or `onGap` is told first that something is lost. Never
+     * rejects: a refusal is `{success: false, error}`. Where a later subscription is refused, the callbacks are given up and
+     * `error` is emitted, with `details.channel`.
+     *
+     * All callbacks of a channel share one subscription, and the same callback twice is one. Where they differ in `latest` and
+     * `maxRate`, the one that asks for the most decides.
+     *
+     * @param callback - is given the history asked for first, oldest first, then each message. It isn't checked against `T`
+     *
+     * @example
+     * ```ts
+     * const { history } = await client.subscribeChannel("chat:1", show, { historyLimit: 50, onGap: () => reload() });
+     * ```
+     */
+    subscribeChannel(channel, callback, options = {}) {
+        const wish = { kind: "channel", name: channel, callback, options };
+        return this.#driver
+            .subscribe(wish)
+            .catch((error) => ({ ...refused(error), history: [] }));
+    }
+    /** Ends the subscription of one callback, or of all; resolves to whether there was one. Never rejects. */
+    unsubscribeChannel(channel, callback) {
+        return this.#driver.unsubscribe({ kind: "channel", name: channel, callback });
+    }
+    /** Publishes any JSON value to all subscribers of a channel. Never rejects: a refusal is `{success: false, error}`. */
+    publishChannel(channel, message, options) {
+        const published = this.#write("mesh/publish-channel", { channel, message }, options);
+        return published.catch(refused);
+    }
+    /**
+     * Reads messages of the past, 50 unless `limit` says otherwise: the newest, those before an offset, or those after a position
+     * or an offset. Never rejects: a refusal is `{success: false, error}`.
+     */
+    getChannelHistory(channel, range = {}) {
+        return this.command("mesh/get-channel-history", { channel, ...range }).then(parseHistory, (error) => ({
+            ...refused(error),
+            messages: [],
+            truncated: false,
+        }));
+    }
+    /**
+     * Subscribes to a record, and again after each reconnect, until it is unsubscribed. The callback is given the value at once,
+     * `{recordId, full, version}`, then each change: as `full`, or with `mode: "patch"` as `patch` where that is smaller. What
+     * was missed comes as `full`. Never rejects, and shares subscriptions, as `subscribeChannel` does.
+     *
+     * @example
+     * ```ts
+     * import { applyPatch } from "@mesh/client/patch";
+     * await client.subscribeRecord("product:456", ({ value }) => draw(value), { mode: "patch", track: applyPatch });
+     * ```
+     */
+    subscribeRecord(recordId, callback, options = {}) {
+        const wish = { kind: "record", name: recordId, callback, options };
+        return this.#driver
+            .subscribe(wish)
+            .catch((error) => ({ ...refused(error), record: null, version: 0 }));
+    }
+    /** Ends the subscription of one callback, or of all; resolves to whether there was one. Never rejects. */
+    unsubscribeRecord(recordId, callback) {
+        return this.#driver.unsubscribe({ kind: "record", name: recordId, callback });
+    }
+    /** As `writeRecord`, but resolves to whether the server took it. */
+    publishRecordUpdate(recordId, newValue, options) {
+        return this.writeRecord(recordId, newValue, options).then(() => true, () => false);
+    }
+    /**
+     * Writes a record; resolves to its new version. With `ifVersion` only if it is at that version: else it rejects with
+     * `conflict`, whose details are `{version, record}`. Rejects as `command` does.
+     */
+    writeRecord(recordId, newValue, options = {}) {
+        const { strategy, ifVersion } = options;
+        const how = strategy === undefined ? undefined : { strategy };
+        return this.#write("mesh/publish-record-update", { recordId, newValue, options: how, ifVersion });
+    }
+    /** Applies a JSON patch (RFC 6902) to a record, all of it or nothing. Rejects as `writeRecord` does. */
+    patchRecord(recordId, patch, { ifVersion } = {}) {
+        return this.#write("mesh/patch-record", { recordId, patch, ifVersion });
+    }
+    /**
+     * Adds to a number of a record, at once with what others add; resolves to the new one.
+     *
+     * @param path - a JSON pointer to the number; default the whole record. What isn't there counts as 0
+     */
+    incrementRecord(recordId, by = 1, path) {
+        return this.#write("mesh/increment-record", { recordId, path, by });
+    }
+    /** Deletes a record, which makes a version like any change. Rejects as `writeRecord` does. */
+    deleteRecord(recordId, { ifVersion } = {}) {
+        return this.#write("mesh/delete-record", { recordId, ifVersion });
+    }
+    /** A record and its version; null at version 0 if it was never written. Rejects as `command` does. */
+    getRecord(recordId) {
+        return this.command("mesh/get-record", { recordId });
+    }
     /** The metadata of a room; null if there is none, or if it may not be read. */
     getRoomMetadata(room) {
         return this.#metadata("mesh/get-room-metadata", { roomName: room });
@@ -170,6 +267,10 @@ export class MeshClient {
     /** Calls back when the client has stopped trying. */
     onReconnectFailed(listener) {
         return this.on("reconnectfailed", listener);
+    }
+    /** A command that others are told of. The mark tells this client's echo from what others do. */
+    #write(command, payload, options) {
+        return this.command(command, { ...payload, txn: this.#driver.txns.next() }, options);
     }
     #metadata(command, payload) {
         return this.command(command, payload).then((answer) => parseMetadata(answer), () => null);

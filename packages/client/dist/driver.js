@@ -2,6 +2,7 @@ import { Alarm } from "./clock.js";
 import { asCodeError, CodeError } from "./errors.js";
 import { environmentOf, sessionOptions, } from "./options.js";
 import { Session } from "./session.js";
+import { Txns } from "./txns.js";
 import { byteLength, writeCommand } from "./wire.js";
 /** How long a command waits for its answer where nothing else is said. */
 export const timeoutMsDefault = 30_000;
@@ -9,6 +10,8 @@ export const timeoutMsDefault = 30_000;
 const idLongest = 65_535;
 /** Carries the session's wishes out, with a socket, a clock and promises, and tells it what comes of them. */
 export class Driver {
+    /** The marks of this client's writes. */
+    txns;
     #url;
     #auth;
     #events;
@@ -29,7 +32,9 @@ export class Driver {
         this.#auth = options.auth;
         this.#events = events;
         this.#environment = environmentOf(options);
-        this.#session = new Session(sessionOptions(options, this.#environment.random));
+        const { random } = this.#environment;
+        this.txns = new Txns(random);
+        this.#session = new Session({ ...sessionOptions(options, random), txns: this.txns });
         this.#alarm = new Alarm(this.#environment.clock, () => this.#tell((session, now) => session.time(now)));
     }
     get status() {
@@ -70,7 +75,7 @@ export class Driver {
             const bytes = byteLength(writeCommand(idLongest, command, body));
             this.#key += 1;
             const key = this.#key;
-            const abort = () => this.#tell((session) => session.abort(key, (call) => cancelled(signal, call.sent === true)));
+            const abort = () => this.#tell((session, now) => session.abort(key, (call) => cancelled(signal, call.sent === true), now));
             const done = () => signal?.removeEventListener("abort", abort);
             signal?.addEventListener("abort", abort);
             this.#calls.set(key, {
@@ -85,6 +90,21 @@ export class Driver {
             });
             const request = { key, command, body, bytes, timeoutMs, offline };
             this.#tell((session, now) => session.call(room ? { ...request, room } : request, now));
+        });
+    }
+    /** Subscribes; resolves to the answer, with what belongs to it. */
+    subscribe(wish) {
+        return this.#ask((key) => this.#tell((session, now) => session.subscribe({ ...wish, key }, now)));
+    }
+    /** Ends subscriptions; resolves to whether there was one. */
+    unsubscribe(wish) {
+        return this.#ask((key) => this.#tell((session, now) => session.unsubscribe({ ...wish, key }, now)));
+    }
+    #ask(tell) {
+        return new Promise((resolve, reject) => {
+            this.#key += 1;
+            this.#calls.set(this.#key, { resolve, reject });
+            tell(this.#key);
         });
     }
     /** Tells the session something and does what it wants done; what comes meanwhile waits for its turn. */
@@ -133,6 +153,11 @@ export class Driver {
                 return this.#events.emit(action);
             case "push":
                 return this.#events.push(action.name, action.payload);
+            case "call":
+                // An earlier callback may have ended this one.
+                if (!action.listener.ended)
+                    this.#events.call(action.callback, action.args);
+                return;
         }
     }
     #authenticate(generation, reason) {

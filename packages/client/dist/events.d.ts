@@ -27,6 +27,8 @@ export declare class Events {
     emit({ event, args }: Emitted): void;
     /** Hands a push to whoever asked for it. */
     push(name: string, payload: unknown): void;
+    /** Calls what was registered elsewhere. */
+    call(callback: Listener, args: readonly unknown[]): void;
 }
 /** What listens to a lifecycle event. */
 export type LifecycleListener<E extends LifecycleName> = (...args: LifecycleEvents[E]) => void;

@@ -86,6 +86,15 @@ export class Events {
     push(name, payload) {
         this.#tell(this.#pushes.call(name, [payload]));
     }
+    /** Calls what was registered elsewhere. */
+    call(callback, args) {
+        try {
+            callback(...args);
+        }
+        catch (error) {
+            this.#tell([error]);
+        }
+    }
     #tell(thrown) {
         for (const error of thrown) {
             if (!this.#lifecycle.has("error"))

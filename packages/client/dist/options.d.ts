@@ -42,7 +42,10 @@ export interface MeshClientOptions {
      * fails the attempt; a {@link CodeError} that isn't retryable ends all attempts.
      */
     readonly auth?: (context: AuthContext) => unknown;
-    /** How much may wait to be sent. More is rejected with `queue_full`. Default 1,000 commands and 1 MiB. */
+    /**
+     * How much may wait to be sent. More is rejected with `queue_full`. Default 1,000 commands and 1 MiB. As many subscriptions
+     * may wait for their answer.
+     */
     readonly queue?: Partial<QueueLimits>;
     /** The world around the client. */
     readonly environment?: Environment;
@@ -59,7 +62,17 @@ export interface CommandOptions {
     /** What happens without a connection: it waits for one, or rejects with `disconnected` at once. Default `"queue"`. */
     readonly offline?: "queue" | "fail";
 }
+/** How a record is written. */
+export interface WriteOptions {
+    /**
+     * What becomes of what is there: `replace`, the default; `merge`, by which the members of an object replace those of the same
+     * names; `deepMerge`, by which objects inside are merged, too.
+     */
+    readonly strategy?: "replace" | "merge" | "deepMerge";
+    /** Only at that version; 0 for a record that was never written. */
+    readonly ifVersion?: number;
+}
 /** The environment with nothing left open. Nothing of the platform is touched before a client is made. */
 export declare function environmentOf(options: MeshClientOptions): Required<Environment>;
 /** What the session needs of the options. */
-export declare function sessionOptions(options: MeshClientOptions, random: () => number): SessionOptions;
+export declare function sessionOptions(options: MeshClientOptions, random: () => number): Omit<SessionOptions, "txns">;

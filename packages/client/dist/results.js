@@ -26,6 +26,12 @@ export function parseJoined(value) {
     const count = typeof answer.count === "number" ? answer.count : present.length;
     return { success: answer.success === true, present, count, truncated: answer.truncated === true };
 }
+/** Reads the answer to a question for history. */
+export function parseHistory(value) {
+    const answer = isObject(value) ? value : {};
+    const messages = Array.isArray(answer.messages) ? answer.messages : [];
+    return { ...answer, success: true, messages, truncated: answer.truncated === true };
+}
 /** Reads the answer to a question for metadata. */
 export function parseMetadata(value) {
     return isObject(value) ? (value.metadata ?? null) : null;

@@ -2,6 +2,8 @@ import { type Action, Status } from "./actions.js";
 import { type AttemptOptions } from "./attempts.js";
 import { type Call, type QueueLimits, type Request } from "./calls.js";
 import { CodeError } from "./errors.js";
+import { type Wish } from "./topics.js";
+import type { Txns } from "./txns.js";
 import type { Wake } from "./wake.js";
 /** What a session is told once. */
 export interface SessionOptions {
@@ -9,6 +11,7 @@ export interface SessionOptions {
     readonly silenceMs: number;
     readonly queue: QueueLimits;
     readonly attempts: AttemptOptions;
+    readonly txns: Txns;
 }
 /**
  * The client's one state machine, without socket and timer. Each input is told the time; those of a socket carry its
@@ -35,8 +38,12 @@ export declare class Session {
     close(): void;
     /** Sends a command, or keeps it until there is a connection. */
     call(request: Request, now: number): void;
+    /** Subscribes, now or as soon as there is a connection, and again on each that follows. */
+    subscribe(wish: Wish, now: number): void;
+    /** Ends subscriptions. */
+    unsubscribe(wish: Wish, now: number): void;
     /** The application no longer waits for that call. */
-    abort(key: number, error: (call: Call) => unknown): void;
+    abort(key: number, error: (call: Call) => unknown, now: number): void;
     /**
      * The page is hidden, or seen again, or the network came back. Nobody misses a connection on a hidden page, so no attempt
      * is made there; then the connection is asked whether it still lives, or the attempt made at once.

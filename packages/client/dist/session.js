@@ -4,13 +4,18 @@ import { Calls, ownCall, serverLimits } from "./calls.js";
 import { closeClass, closeError } from "./closes.js";
 import { CodeError, closedError, connectionError, disconnectedError, rejoinError, timeoutError, tooLargeError, } from "./errors.js";
 import { Liveness } from "./liveness.js";
+import { isOpen, statusOf } from "./phases.js";
+import { pushed } from "./pushes.js";
 import { parseHello } from "./results.js";
 import { Rooms } from "./rooms.js";
-import { isReserved, latencyText, parseFrame, pongText } from "./wire.js";
+import { Topics } from "./topics.js";
+import { isObject, isTopic, parseFrame } from "./wire.js";
 const never = Number.POSITIVE_INFINITY;
 const authMs = 30_000;
 const dialMs = 10_000;
 const rejoinMs = 10_000;
+// More than a subscription takes, so that it isn't made in vain.
+const topicBytes = 4_096;
 // Waking may skip the wait, but events that come in a burst dial no faster than this.
 const wakeDialMsMin = 1_000;
 /**
@@ -23,6 +28,7 @@ export class Session {
     #liveness;
     #calls;
     #rooms = new Rooms();
+    #topics;
     #actions = [];
     #phase = "idle";
     #announced = Status.OFFLINE;
@@ -50,13 +56,11 @@ export class Session {
         this.#attempts = new Attempts(options.attempts);
         this.#liveness = new Liveness(options.silenceMs);
         this.#calls = new Calls(options.queue);
+        const emit = (action) => this.#do(action);
+        this.#topics = new Topics({ emit, txns: options.txns }, options.queue.commands);
     }
     get status() {
-        if (this.#phase === "online")
-            return Status.ONLINE;
-        if (this.#phase === "idle" || this.#phase === "stopped" || this.#phase === "closed")
-            return Status.OFFLINE;
-        return this.#wasOnline || this.#retrying ? Status.RECONNECTING : Status.CONNECTING;
+        return statusOf(this.#phase, this.#wasOnline || this.#retrying);
     }
     get connectionId() {
         return this.#connectionId;
@@ -81,8 +85,8 @@ export class Session {
     /** When `time` is to be called; `Infinity` for never. */
     dueAt() {
         const phase = this.#phase === "wait" && this.#hidden ? never : this.#phaseEnds;
-        const calls = Math.min(this.#calls.dueAt(), phase);
-        if (!this.#isOpen())
+        const calls = Math.min(this.#calls.dueAt(), this.#topics.dueAt(), phase);
+        if (!isOpen(this.#phase))
             return calls;
         const rooms = this.#phase === "online" ? this.#rooms.dueAt() : never;
         return Math.min(calls, this.#liveness.dueAt(), rooms);
@@ -104,7 +108,7 @@ export class Session {
     close() {
         if (this.#phase === "closed")
             return;
-        const open = this.#isOpen();
+        const open = isOpen(this.#phase);
         this.#hangup(1000, false);
         this.#enter("closed", never);
         this.#connectionId = undefined;
@@ -127,7 +131,7 @@ export class Session {
         if (room && !room.join)
             this.#rooms.leave(room.name);
         const joining = room?.join ? { ...call, join: this.#rooms.join(room.name) } : call;
-        if (this.#phase === "online" && !this.#calls.queued && this.#calls.fits(call, this.#server)) {
+        if (this.#phase === "online" && !this.#calls.queued && this.#calls.fits(call.bytes, this.#server)) {
             return this.#send(joining);
         }
         // What can never be sent must not wait in front of what can.
@@ -139,11 +143,26 @@ export class Session {
         if (this.#phase === "idle")
             this.#start(now);
     }
+    /** Subscribes, now or as soon as there is a connection, and again on each that follows. */
+    subscribe(wish, now) {
+        const error = this.#refusal("queue");
+        if (error)
+            return this.#do({ do: "reject", key: wish.key, error });
+        this.#topics.subscribe(wish, now);
+        if (this.#phase === "idle")
+            this.#start(now);
+        this.#pump(now);
+    }
+    /** Ends subscriptions. */
+    unsubscribe(wish, now) {
+        this.#topics.unsubscribe(wish);
+        this.#pump(now);
+    }
     /** The application no longer waits for that call. */
-    abort(key, error) {
+    abort(key, error, now) {
         for (const call of this.#calls.remove((other) => other.key === key))
             this.#reject(call, error(call));
-        this.#pump();
+        this.#pump(now);
     }
     /**
      * The page is hidden, or seen again, or the network came back. Nobody misses a connection on a hidden page, so no attempt
@@ -193,7 +212,7 @@ export class Session {
     }
     /** A frame came. */
     frame(generation, text, now) {
-        if (generation !== this.#generation || !this.#isOpen())
+        if (generation !== this.#generation || !isOpen(this.#phase))
             return;
         this.#liveness.heard(now);
         const frame = parseFrame(text);
@@ -201,17 +220,19 @@ export class Session {
             return;
         this.#emit({ event: "message", args: [frame] });
         if (frame.id === undefined)
-            return this.#push(frame);
-        const call = this.#calls.answered(frame.id);
-        if (call)
-            this.#answer(call, frame, now);
-        this.#pump();
+            this.#push(frame);
+        else {
+            const call = this.#calls.answered(frame.id);
+            if (call)
+                this.#answer(call, frame, now);
+        }
+        this.#pump(now);
     }
     /** The socket closed, or could not be opened. */
     closed(generation, code, reason, now) {
-        if (generation !== this.#generation || !(this.#phase === "dial" || this.#isOpen()))
+        if (generation !== this.#generation || !(this.#phase === "dial" || isOpen(this.#phase)))
             return;
-        if (this.#isOpen())
+        if (isOpen(this.#phase))
             this.#emit({ event: "close", args: [{ code, reason }] });
         this.#lost(closeClass(code), closeError(code, reason), now);
     }
@@ -227,10 +248,13 @@ export class Session {
             const error = timeoutError(call.timeoutMs, call.sent === true);
             if (call.kind === "rejoin")
                 this.#rejoinFailed(call, error, now);
+            else if (call.op)
+                this.#topicFailed(call.op, error, false, now);
             else
                 this.#reject(call, error);
         }
-        const verdict = this.#isOpen() ? this.#liveness.verdict(now) : undefined;
+        this.#topics.time(now);
+        const verdict = isOpen(this.#phase) ? this.#liveness.verdict(now) : undefined;
         if (this.#phase === "wait") {
             if (now >= this.#phaseEnds && !this.#hidden)
                 this.#attempt(this.#nextReason, now);
@@ -247,6 +271,7 @@ export class Session {
             for (const name of this.#rooms.due(now))
                 this.#sendRejoin(name, now);
         }
+        this.#pump(now);
     }
     // --- Attempts -----------------------------------------------------------------------------------------------------
     #start(now) {
@@ -279,12 +304,12 @@ export class Session {
         this.#enter("online", never);
         this.#do({ do: "connected" });
         this.#emit({ event: again ? "reconnect" : "connect", args: [] });
-        this.#pump();
+        this.#pump(now);
     }
     /** We give the connection up, since nothing comes from it any more. */
     #drop(why, now) {
         const error = connectionError({ code: 4001, reason: why });
-        if (this.#isOpen())
+        if (isOpen(this.#phase))
             this.#emit({ event: "close", args: [{ code: 4001, reason: why }] });
         this.#hangup(4001, true);
         this.#lost("retry", error, now);
@@ -325,7 +350,7 @@ export class Session {
         this.#emit({ event: "reconnectfailed", args: [error] });
     }
     #hangup(code, dead) {
-        if (this.#phase !== "dial" && !this.#isOpen())
+        if (this.#phase !== "dial" && !isOpen(this.#phase))
             return;
         this.#do({ do: "hangup", generation: this.#generation, code, dead });
     }
@@ -340,10 +365,16 @@ export class Session {
     #tooLarge() {
         return tooLargeError(this.#server.messageBytes);
     }
-    /** Sends what waits, as far as the server takes it. */
-    #pump() {
+    /** Sends what waits, as far as the server takes it: first what brings the subscriptions back. */
+    #pump(now) {
         if (this.#phase !== "online")
             return;
+        while (this.#calls.fits(topicBytes, this.#server)) {
+            const call = this.#topics.next(now);
+            if (!call)
+                break;
+            this.#send(call);
+        }
         for (let call = this.#calls.next(this.#server); call; call = this.#calls.next(this.#server))
             this.#send(call);
     }
@@ -365,6 +396,10 @@ export class Session {
             return frame.error ? this.#rejoinFailed(call, frame.error, now) : this.#rejoined(now);
         if (call.kind === "probe")
             return this.#liveness.probed();
+        if (call.op && frame.error)
+            return this.#topicFailed(call.op, frame.error, true, now);
+        if (call.op)
+            return this.#topics.answered(call.op, frame.payload);
         if (frame.error)
             return this.#reject(call, frame.error);
         if (call.join)
@@ -412,25 +447,21 @@ export class Session {
         this.#emit({ event: "error", args: [rejoinError(name, error)] });
         this.#rejoined(now);
     }
-    #push({ command, payload }) {
-        if (command === "ping") {
-            this.#do({ do: "send", generation: this.#generation, text: pongText });
-            this.#emit({ event: "ping", args: [] });
-        }
-        else if (command === "latency:request") {
-            this.#do({ do: "send", generation: this.#generation, text: latencyText });
-        }
-        else if (command === "latency") {
-            if (typeof payload === "number")
-                this.#emit({ event: "latency", args: [payload] });
-        }
-        else if (!isReserved(command)) {
-            this.#do({ do: "push", name: command, payload });
-        }
+    #topicFailed(op, error, isKnown, now) {
+        this.#topics.failed(op, error, isKnown, now + this.#attempts.retryMs());
+    }
+    #push(frame) {
+        if (!isTopic(frame.command))
+            this.#actions.push(...pushed(frame, this.#generation));
+        else if (isObject(frame.payload))
+            this.#topics.push(frame.command, frame.payload);
     }
     #reject(call, error) {
         if (call.join)
             this.#rooms.joined(call.join, false);
+        // Only what can never be sent gets here, so there is no next time.
+        if (call.op)
+            this.#topics.failed(call.op, error, true, never);
         if (call.kind === "user")
             this.#do({ do: "reject", key: call.key, error });
     }
@@ -439,15 +470,14 @@ export class Session {
             if (call.kind === "user")
                 this.#reject(call, disconnectedError(true, retryable));
         }
+        this.#topics.lost();
     }
     #rejectQueued(error) {
         for (const call of this.#calls.drain())
             this.#reject(call, error);
+        this.#topics.reject(error);
     }
     // --- Bookkeeping --------------------------------------------------------------------------------------------------
-    #isOpen() {
-        return this.#phase === "hello" || this.#phase === "restore" || this.#phase === "online";
-    }
     #enter(phase, ends) {
         this.#phase = phase;
         this.#phaseEnds = ends;

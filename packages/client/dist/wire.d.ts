@@ -20,6 +20,8 @@ export declare const pongText = "{\"command\":\"pong\",\"payload\":{}}";
 export declare const latencyText = "{\"command\":\"latency:response\",\"payload\":{}}";
 /** Whether the protocol keeps this name for itself, so that no application hears it as a push. */
 export declare function isReserved(name: string): boolean;
+/** Whether a push is about a channel or a record. */
+export declare function isTopic(name: string): boolean;
 /** Whether a value is a JSON object. */
 export declare function isObject(value: unknown): value is Record<string, unknown>;
 /** How many bytes a text takes on the wire. */

@@ -39,6 +39,15 @@ export const latencyText = '{"command":"latency:response","payload":{}}';
 export function isReserved(name) {
     return name.startsWith("mesh/") || reserved.has(name);
 }
+/** Whether a push is about a channel or a record. */
+export function isTopic(name) {
+    return topics.has(name);
+}
+const topics = new Set([
+    "mesh/subscription-message",
+    "mesh/channel-gap",
+    "mesh/record-update",
+]);
 const reserved = new Set([
     "ping",
     "pong",

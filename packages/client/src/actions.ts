@@ -1,4 +1,5 @@
 import type { CodeError } from "./errors.js";
+import type { Callback, Listener } from "./topic.js";
 import type { Frame } from "./wire.js";
 
 /** How a client stands to its server. */
@@ -64,4 +65,10 @@ export type Action =
   | { readonly do: "connected" }
   | { readonly do: "unconnected"; readonly error: CodeError }
   | ({ readonly do: "emit" } & Emitted)
-  | { readonly do: "push"; readonly name: string; readonly payload: unknown };
+  | { readonly do: "push"; readonly name: string; readonly payload: unknown }
+  | {
+      readonly do: "call";
+      readonly listener: Pick<Listener, "ended">;
+      readonly callback: Callback;
+      readonly args: readonly unknown[];
+    };

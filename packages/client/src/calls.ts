@@ -1,6 +1,7 @@
 import { type CodeError, queueFullError } from "./errors.js";
 import { Ids } from "./ids.js";
 import type { Join } from "./rooms.js";
+import type { Op } from "./topic.js";
 import { writeCommand } from "./wire.js";
 
 /** A command as the application gives it. */
@@ -19,7 +20,7 @@ export interface Call {
   /** The application's handle on it; 0 for the session's own. */
   readonly key: number;
   /** What the session does with the answer, before the application hears of it. */
-  readonly kind: "user" | "hello" | "rejoin" | "probe" | "ended";
+  readonly kind: "user" | "hello" | "rejoin" | "probe" | "topic" | "ended";
   readonly command: string;
   /** The payload as JSON; `undefined` where there is none. */
   readonly body: string | undefined;
@@ -30,6 +31,8 @@ export interface Call {
   readonly deadline: number;
   /** Of a join: which room it is about. */
   readonly join?: Join;
+  /** Of a channel's or record's: what it is to do. */
+  readonly op?: Op;
   /** Whether it has gone to a socket. */
   sent?: boolean;
 }
@@ -107,11 +110,11 @@ export class Calls {
     return undefined;
   }
 
-  /** Whether that call may be sent now, before whatever is queued. */
-  fits(call: Call, server: ServerLimits): boolean {
+  /** Whether a call of that length may be sent now, before whatever is queued. */
+  fits(bytes: number, server: ServerLimits): boolean {
     const unanswered = this.#ids.size;
     if (unanswered < server.inFlight) return true;
-    return unanswered < server.inFlight + server.waiting && this.#sentBytes + call.bytes <= waitingBytesMax;
+    return unanswered < server.inFlight + server.waiting && this.#sentBytes + bytes <= waitingBytesMax;
   }
 
   /** Whether a call has to wait behind others. */
@@ -122,7 +125,7 @@ export class Calls {
   /** Takes the next of the queue that may be sent. */
   next(server: ServerLimits): Call | undefined {
     const call = this.#queue[0];
-    if (!call || !this.fits(call, server)) return undefined;
+    if (!call || !this.fits(call.bytes, server)) return undefined;
     this.#queue.shift();
     this.#queueBytes -= call.bytes;
     return call;
@@ -185,7 +188,7 @@ export class Calls {
 
 /** A command of the session's own, of which the application never hears. */
 export function ownCall(
-  kind: "hello" | "rejoin" | "probe",
+  kind: "hello" | "rejoin" | "probe" | "topic",
   command: string,
   body: string | undefined,
   timeoutMs: number,

@@ -12,6 +12,8 @@ import {
 } from "./options.js";
 import { Session } from "./session.js";
 import type { Socket } from "./socket.js";
+import type { Wish } from "./topics.js";
+import { Txns } from "./txns.js";
 import { byteLength, writeCommand } from "./wire.js";
 
 interface Waiter {
@@ -26,6 +28,8 @@ const idLongest = 65_535;
 
 /** Carries the session's wishes out, with a socket, a clock and promises, and tells it what comes of them. */
 export class Driver {
+  /** The marks of this client's writes. */
+  readonly txns: Txns;
   readonly #url: string;
   readonly #auth: MeshClientOptions["auth"];
   readonly #events: Events;
@@ -47,7 +51,9 @@ export class Driver {
     this.#auth = options.auth;
     this.#events = events;
     this.#environment = environmentOf(options);
-    this.#session = new Session(sessionOptions(options, this.#environment.random));
+    const { random } = this.#environment;
+    this.txns = new Txns(random);
+    this.#session = new Session({ ...sessionOptions(options, random), txns: this.txns });
     this.#alarm = new Alarm(this.#environment.clock, () => this.#tell((session, now) => session.time(now)));
   }
 
@@ -101,7 +107,9 @@ export class Driver {
       this.#key += 1;
       const key = this.#key;
       const abort = (): void =>
-        this.#tell((session) => session.abort(key, (call) => cancelled(signal, call.sent === true)));
+        this.#tell((session, now) =>
+          session.abort(key, (call) => cancelled(signal, call.sent === true), now),
+        );
       const done = (): void => signal?.removeEventListener("abort", abort);
       signal?.addEventListener("abort", abort);
       this.#calls.set(key, {
@@ -116,6 +124,24 @@ export class Driver {
       });
       const request: Request = { key, command, body, bytes, timeoutMs, offline };
       this.#tell((session, now) => session.call(room ? { ...request, room } : request, now));
+    });
+  }
+
+  /** Subscribes; resolves to the answer, with what belongs to it. */
+  subscribe(wish: Omit<Wish, "key">): Promise<unknown> {
+    return this.#ask((key) => this.#tell((session, now) => session.subscribe({ ...wish, key }, now)));
+  }
+
+  /** Ends subscriptions; resolves to whether there was one. */
+  unsubscribe(wish: Omit<Wish, "key">): Promise<unknown> {
+    return this.#ask((key) => this.#tell((session, now) => session.unsubscribe({ ...wish, key }, now)));
+  }
+
+  #ask(tell: (key: number) => void): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#key += 1;
+      this.#calls.set(this.#key, { resolve, reject });
+      tell(this.#key);
     });
   }
 
@@ -160,6 +186,10 @@ export class Driver {
         return this.#events.emit(action);
       case "push":
         return this.#events.push(action.name, action.payload);
+      case "call":
+        // An earlier callback may have ended this one.
+        if (!action.listener.ended) this.#events.call(action.callback, action.args);
+        return;
     }
   }
 

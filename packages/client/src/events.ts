@@ -103,6 +103,15 @@ export class Events {
     this.#tell(this.#pushes.call(name, [payload]));
   }
 
+  /** Calls what was registered elsewhere. */
+  call(callback: Listener, args: readonly unknown[]): void {
+    try {
+      (callback as (...args: readonly unknown[]) => void)(...args);
+    } catch (error) {
+      this.#tell([error]);
+    }
+  }
+
   #tell(thrown: readonly unknown[]): void {
     for (const error of thrown) {
       if (!this.#lifecycle.has("error")) this.#report(error);

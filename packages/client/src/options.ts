@@ -46,7 +46,10 @@ export interface MeshClientOptions {
    * fails the attempt; a {@link CodeError} that isn't retryable ends all attempts.
    */
   readonly auth?: (context: AuthContext) => unknown;
-  /** How much may wait to be sent. More is rejected with `queue_full`. Default 1,000 commands and 1 MiB. */
+  /**
+   * How much may wait to be sent. More is rejected with `queue_full`. Default 1,000 commands and 1 MiB. As many subscriptions
+   * may wait for their answer.
+   */
   readonly queue?: Partial<QueueLimits>;
   /** The world around the client. */
   readonly environment?: Environment;
@@ -65,6 +68,17 @@ export interface CommandOptions {
   readonly offline?: "queue" | "fail";
 }
 
+/** How a record is written. */
+export interface WriteOptions {
+  /**
+   * What becomes of what is there: `replace`, the default; `merge`, by which the members of an object replace those of the same
+   * names; `deepMerge`, by which objects inside are merged, too.
+   */
+  readonly strategy?: "replace" | "merge" | "deepMerge";
+  /** Only at that version; 0 for a record that was never written. */
+  readonly ifVersion?: number;
+}
+
 /** The environment with nothing left open. Nothing of the platform is touched before a client is made. */
 export function environmentOf(options: MeshClientOptions): Required<Environment> {
   return {
@@ -78,7 +92,10 @@ export function environmentOf(options: MeshClientOptions): Required<Environment>
 }
 
 /** What the session needs of the options. */
-export function sessionOptions(options: MeshClientOptions, random: () => number): SessionOptions {
+export function sessionOptions(
+  options: MeshClientOptions,
+  random: () => number,
+): Omit<SessionOptions, "txns"> {
   const { pingTimeout = 30_000, maxMissedPings = 1, shouldReconnect = true } = options;
   const { reconnectInterval = 2_000, maxReconnectAttempts = Number.POSITIVE_INFINITY } = options;
   const queue = { commands: 1_000, bytes: 1_048_576, ...options.queue };

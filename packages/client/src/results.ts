@@ -1,4 +1,5 @@
 import { type ServerLimits, serverLimits } from "./calls.js";
+import type { Gap } from "./channel.js";
 import { asCodeError, type CodeError } from "./errors.js";
 import { isObject } from "./wire.js";
 
@@ -19,6 +20,65 @@ export interface Joined {
 /** What leaving a room resolves to. */
 export interface Left {
   readonly success: boolean;
+  /** Why not, if not. */
+  readonly error?: CodeError;
+}
+
+/** What subscribing to a channel resolves to. */
+export interface ChannelSubscribed {
+  /** Whether the callback is called from now on. */
+  readonly success: boolean;
+  /** The history asked for, newest first. The callback has had it already, oldest first. */
+  readonly history: readonly unknown[];
+  /** Why not, if not. */
+  readonly error?: CodeError;
+}
+
+/** What publishing to a channel resolves to. */
+export interface Published {
+  readonly success: boolean;
+  /** The message's number in the channel, if that has a history. */
+  readonly offset?: number;
+  /** The life of the channel that the number belongs to. */
+  readonly epoch?: string;
+  /** Why not, if not. */
+  readonly error?: CodeError;
+}
+
+/** Messages of the past. */
+export interface ChannelHistory {
+  readonly success: boolean;
+  /** Oldest first. */
+  readonly messages: readonly HistoryMessage[];
+  /** Whether there are more in the direction asked for. */
+  readonly truncated: boolean;
+  /** The life of the channel that the numbers belong to; none where there is no history. */
+  readonly epoch?: string;
+  /** The numbers of what is kept. */
+  readonly oldest?: number;
+  readonly newest?: number;
+  /** What came after the position asked for is lost. */
+  readonly gap?: Gap;
+  /** Why not, if not. */
+  readonly error?: CodeError;
+}
+
+/** One message of the past. */
+export interface HistoryMessage {
+  readonly message: unknown;
+  readonly offset: number;
+  readonly tag: string;
+  readonly txn?: string;
+}
+
+/** What subscribing to a record resolves to. */
+export interface RecordSubscribed<T = unknown> {
+  /** Whether the callback is called from now on. */
+  readonly success: boolean;
+  /** The value, null if there is none. The callback has had it already. */
+  readonly record: T | null;
+  /** 0 for a record that was never written. */
+  readonly version: number;
   /** Why not, if not. */
   readonly error?: CodeError;
 }
@@ -57,6 +117,13 @@ export function parseJoined(value: unknown): Joined {
   );
   const count = typeof answer.count === "number" ? answer.count : present.length;
   return { success: answer.success === true, present, count, truncated: answer.truncated === true };
+}
+
+/** Reads the answer to a question for history. */
+export function parseHistory(value: unknown): ChannelHistory {
+  const answer = isObject(value) ? value : {};
+  const messages = Array.isArray(answer.messages) ? answer.messages : [];
+  return { ...answer, success: true, messages, truncated: answer.truncated === true };
 }
 
 /** Reads the answer to a question for metadata. */

@@ -12,10 +12,15 @@ import {
   tooLargeError,
 } from "./errors.js";
 import { Liveness } from "./liveness.js";
+import { isOpen, type Phase, statusOf } from "./phases.js";
+import { pushed } from "./pushes.js";
 import { parseHello } from "./results.js";
 import { Rooms } from "./rooms.js";
+import type { Op } from "./topic.js";
+import { Topics, type Wish } from "./topics.js";
+import type { Txns } from "./txns.js";
 import type { Wake } from "./wake.js";
-import { type Frame, isReserved, latencyText, parseFrame, pongText } from "./wire.js";
+import { type Frame, isObject, isTopic, parseFrame } from "./wire.js";
 
 /** What a session is told once. */
 export interface SessionOptions {
@@ -23,14 +28,15 @@ export interface SessionOptions {
   readonly silenceMs: number;
   readonly queue: QueueLimits;
   readonly attempts: AttemptOptions;
+  readonly txns: Txns;
 }
-
-type Phase = "idle" | "auth" | "dial" | "hello" | "restore" | "online" | "wait" | "stopped" | "closed";
 
 const never = Number.POSITIVE_INFINITY;
 const authMs = 30_000;
 const dialMs = 10_000;
 const rejoinMs = 10_000;
+// More than a subscription takes, so that it isn't made in vain.
+const topicBytes = 4_096;
 // Waking may skip the wait, but events that come in a burst dial no faster than this.
 const wakeDialMsMin = 1_000;
 
@@ -44,6 +50,7 @@ export class Session {
   readonly #liveness: Liveness;
   readonly #calls: Calls;
   readonly #rooms: Rooms = new Rooms();
+  readonly #topics: Topics;
   #actions: Action[] = [];
   #phase: Phase = "idle";
   #announced: Status = Status.OFFLINE;
@@ -72,13 +79,12 @@ export class Session {
     this.#attempts = new Attempts(options.attempts);
     this.#liveness = new Liveness(options.silenceMs);
     this.#calls = new Calls(options.queue);
+    const emit = (action: Action): void => this.#do(action);
+    this.#topics = new Topics({ emit, txns: options.txns }, options.queue.commands);
   }
 
   get status(): Status {
-    if (this.#phase === "online") return Status.ONLINE;
-    if (this.#phase === "idle" || this.#phase === "stopped" || this.#phase === "closed")
-      return Status.OFFLINE;
-    return this.#wasOnline || this.#retrying ? Status.RECONNECTING : Status.CONNECTING;
+    return statusOf(this.#phase, this.#wasOnline || this.#retrying);
   }
 
   get connectionId(): string | undefined {
@@ -109,8 +115,8 @@ export class Session {
   /** When `time` is to be called; `Infinity` for never. */
   dueAt(): number {
     const phase = this.#phase === "wait" && this.#hidden ? never : this.#phaseEnds;
-    const calls = Math.min(this.#calls.dueAt(), phase);
-    if (!this.#isOpen()) return calls;
+    const calls = Math.min(this.#calls.dueAt(), this.#topics.dueAt(), phase);
+    if (!isOpen(this.#phase)) return calls;
     const rooms = this.#phase === "online" ? this.#rooms.dueAt() : never;
     return Math.min(calls, this.#liveness.dueAt(), rooms);
   }
@@ -129,7 +135,7 @@ export class Session {
   /** Closes for good. */
   close(): void {
     if (this.#phase === "closed") return;
-    const open = this.#isOpen();
+    const open = isOpen(this.#phase);
     this.#hangup(1000, false);
     this.#enter("closed", never);
     this.#connectionId = undefined;
@@ -150,7 +156,7 @@ export class Session {
     const call: Call = { key, kind: "user", command, body, bytes, timeoutMs, deadline };
     if (room && !room.join) this.#rooms.leave(room.name);
     const joining: Call = room?.join ? { ...call, join: this.#rooms.join(room.name) } : call;
-    if (this.#phase === "online" && !this.#calls.queued && this.#calls.fits(call, this.#server)) {
+    if (this.#phase === "online" && !this.#calls.queued && this.#calls.fits(call.bytes, this.#server)) {
       return this.#send(joining);
     }
     // What can never be sent must not wait in front of what can.
@@ -160,10 +166,25 @@ export class Session {
     if (this.#phase === "idle") this.#start(now);
   }
 
+  /** Subscribes, now or as soon as there is a connection, and again on each that follows. */
+  subscribe(wish: Wish, now: number): void {
+    const error = this.#refusal("queue");
+    if (error) return this.#do({ do: "reject", key: wish.key, error });
+    this.#topics.subscribe(wish, now);
+    if (this.#phase === "idle") this.#start(now);
+    this.#pump(now);
+  }
+
+  /** Ends subscriptions. */
+  unsubscribe(wish: Wish, now: number): void {
+    this.#topics.unsubscribe(wish);
+    this.#pump(now);
+  }
+
   /** The application no longer waits for that call. */
-  abort(key: number, error: (call: Call) => unknown): void {
+  abort(key: number, error: (call: Call) => unknown, now: number): void {
     for (const call of this.#calls.remove((other) => other.key === key)) this.#reject(call, error(call));
-    this.#pump();
+    this.#pump(now);
   }
 
   /**
@@ -211,21 +232,23 @@ export class Session {
 
   /** A frame came. */
   frame(generation: number, text: string, now: number): void {
-    if (generation !== this.#generation || !this.#isOpen()) return;
+    if (generation !== this.#generation || !isOpen(this.#phase)) return;
     this.#liveness.heard(now);
     const frame = parseFrame(text);
     if (!frame) return;
     this.#emit({ event: "message", args: [frame] });
-    if (frame.id === undefined) return this.#push(frame);
-    const call = this.#calls.answered(frame.id);
-    if (call) this.#answer(call, frame, now);
-    this.#pump();
+    if (frame.id === undefined) this.#push(frame);
+    else {
+      const call = this.#calls.answered(frame.id);
+      if (call) this.#answer(call, frame, now);
+    }
+    this.#pump(now);
   }
 
   /** The socket closed, or could not be opened. */
   closed(generation: number, code: number, reason: string, now: number): void {
-    if (generation !== this.#generation || !(this.#phase === "dial" || this.#isOpen())) return;
-    if (this.#isOpen()) this.#emit({ event: "close", args: [{ code, reason }] });
+    if (generation !== this.#generation || !(this.#phase === "dial" || isOpen(this.#phase))) return;
+    if (isOpen(this.#phase)) this.#emit({ event: "close", args: [{ code, reason }] });
     this.#lost(closeClass(code), closeError(code, reason), now);
   }
 
@@ -240,9 +263,11 @@ export class Session {
     for (const call of this.#calls.expired(now)) {
       const error = timeoutError(call.timeoutMs, call.sent === true);
       if (call.kind === "rejoin") this.#rejoinFailed(call, error, now);
+      else if (call.op) this.#topicFailed(call.op, error, false, now);
       else this.#reject(call, error);
     }
-    const verdict = this.#isOpen() ? this.#liveness.verdict(now) : undefined;
+    this.#topics.time(now);
+    const verdict = isOpen(this.#phase) ? this.#liveness.verdict(now) : undefined;
     if (this.#phase === "wait") {
       if (now >= this.#phaseEnds && !this.#hidden) this.#attempt(this.#nextReason, now);
     } else if (now >= this.#phaseEnds) {
@@ -254,6 +279,7 @@ export class Session {
     if (this.#phase === "online") {
       for (const name of this.#rooms.due(now)) this.#sendRejoin(name, now);
     }
+    this.#pump(now);
   }
 
   // --- Attempts -----------------------------------------------------------------------------------------------------
@@ -289,13 +315,13 @@ export class Session {
     this.#enter("online", never);
     this.#do({ do: "connected" });
     this.#emit({ event: again ? "reconnect" : "connect", args: [] });
-    this.#pump();
+    this.#pump(now);
   }
 
   /** We give the connection up, since nothing comes from it any more. */
   #drop(why: string, now: number): void {
     const error = connectionError({ code: 4001, reason: why });
-    if (this.#isOpen()) this.#emit({ event: "close", args: [{ code: 4001, reason: why }] });
+    if (isOpen(this.#phase)) this.#emit({ event: "close", args: [{ code: 4001, reason: why }] });
     this.#hangup(4001, true);
     this.#lost("retry", error, now);
   }
@@ -334,7 +360,7 @@ export class Session {
   }
 
   #hangup(code: number, dead: boolean): void {
-    if (this.#phase !== "dial" && !this.#isOpen()) return;
+    if (this.#phase !== "dial" && !isOpen(this.#phase)) return;
     this.#do({ do: "hangup", generation: this.#generation, code, dead });
   }
 
@@ -350,9 +376,14 @@ export class Session {
     return tooLargeError(this.#server.messageBytes);
   }
 
-  /** Sends what waits, as far as the server takes it. */
-  #pump(): void {
+  /** Sends what waits, as far as the server takes it: first what brings the subscriptions back. */
+  #pump(now: number): void {
     if (this.#phase !== "online") return;
+    while (this.#calls.fits(topicBytes, this.#server)) {
+      const call = this.#topics.next(now);
+      if (!call) break;
+      this.#send(call);
+    }
     for (let call = this.#calls.next(this.#server); call; call = this.#calls.next(this.#server))
       this.#send(call);
   }
@@ -372,6 +403,8 @@ export class Session {
     if (call.kind === "rejoin")
       return frame.error ? this.#rejoinFailed(call, frame.error, now) : this.#rejoined(now);
     if (call.kind === "probe") return this.#liveness.probed();
+    if (call.op && frame.error) return this.#topicFailed(call.op, frame.error, true, now);
+    if (call.op) return this.#topics.answered(call.op, frame.payload);
     if (frame.error) return this.#reject(call, frame.error);
     if (call.join) this.#rooms.joined(call.join, true);
     this.#do({ do: "resolve", key: call.key, value: frame.payload });
@@ -417,21 +450,19 @@ export class Session {
     this.#rejoined(now);
   }
 
-  #push({ command, payload }: Frame): void {
-    if (command === "ping") {
-      this.#do({ do: "send", generation: this.#generation, text: pongText });
-      this.#emit({ event: "ping", args: [] });
-    } else if (command === "latency:request") {
-      this.#do({ do: "send", generation: this.#generation, text: latencyText });
-    } else if (command === "latency") {
-      if (typeof payload === "number") this.#emit({ event: "latency", args: [payload] });
-    } else if (!isReserved(command)) {
-      this.#do({ do: "push", name: command, payload });
-    }
+  #topicFailed(op: Op, error: CodeError, isKnown: boolean, now: number): void {
+    this.#topics.failed(op, error, isKnown, now + this.#attempts.retryMs());
+  }
+
+  #push(frame: Frame): void {
+    if (!isTopic(frame.command)) this.#actions.push(...pushed(frame, this.#generation));
+    else if (isObject(frame.payload)) this.#topics.push(frame.command, frame.payload);
   }
 
   #reject(call: Call, error: unknown): void {
     if (call.join) this.#rooms.joined(call.join, false);
+    // Only what can never be sent gets here, so there is no next time.
+    if (call.op) this.#topics.failed(call.op, error as CodeError, true, never);
     if (call.kind === "user") this.#do({ do: "reject", key: call.key, error });
   }
 
@@ -439,17 +470,15 @@ export class Session {
     for (const call of this.#calls.reset()) {
       if (call.kind === "user") this.#reject(call, disconnectedError(true, retryable));
     }
+    this.#topics.lost();
   }
 
   #rejectQueued(error: CodeError): void {
     for (const call of this.#calls.drain()) this.#reject(call, error);
+    this.#topics.reject(error);
   }
 
   // --- Bookkeeping --------------------------------------------------------------------------------------------------
-
-  #isOpen(): boolean {
-    return this.#phase === "hello" || this.#phase === "restore" || this.#phase === "online";
-  }
 
   #enter(phase: Phase, ends: number): void {
     this.#phase = phase;

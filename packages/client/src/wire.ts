@@ -54,6 +54,17 @@ export function isReserved(name: string): boolean {
   return name.startsWith("mesh/") || reserved.has(name);
 }
 
+/** Whether a push is about a channel or a record. */
+export function isTopic(name: string): boolean {
+  return topics.has(name);
+}
+
+const topics: ReadonlySet<string> = new Set([
+  "mesh/subscription-message",
+  "mesh/channel-gap",
+  "mesh/record-update",
+]);
+
 const reserved: ReadonlySet<string> = new Set([
   "ping",
   "pong",

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 pub use mesh_server::testing::Client;
-use mesh_server::{Builder, Conn, Entropy, Mesh, MeshError, Name, Payload, Result, Room, any, prefix};
+use mesh_server::{
+    Builder, Channel, Conn, Entropy, Mesh, MeshError, Name, Payload, Record, Result, Room, any, prefix,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -53,6 +55,15 @@ pub fn vectors_server() -> Builder<()> {
         })
         .room(prefix("secret:"), Room::open().guard(async |_: Name| false))
         .room(prefix("room:"), Room::open())
+        .channel(prefix("chat:"), Channel::open().history(50).publish(async || true))
+        .channel(prefix("live:"), Channel::open().publish(async || true))
+        .channel(
+            prefix("secret:"),
+            Channel::open().guard(async |_: Name| false).publish(async |_: Name| false),
+        )
+        .record(prefix("doc:"), Record::open().write(async || true))
+        .record(prefix("locked:"), Record::open())
+        .record(prefix("secret:"), Record::open().read(async |_: Name| false).write(async |_: Name| false))
         .connection_metadata(async || true)
 }
 

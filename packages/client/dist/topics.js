@@ -1,0 +1,168 @@
+import { ownCall } from "./calls.js";
+import { ChannelTopic } from "./channel.js";
+import { CodeError, queueFullError, timeoutError } from "./errors.js";
+import { RecordTopic } from "./record.js";
+import { byteLength, isObject } from "./wire.js";
+const timeoutMs = 30_000;
+// The server takes 32 commands at once and lets 1,024 wait. After a reconnect the application's share them with ours.
+const inFlightMax = 64;
+// More than what is around a payload.
+const envelopeBytes = 100;
+/** The channels and records that the application listens to, over all connections. */
+export class Topics {
+    #surroundings;
+    #topics = new Map();
+    /** Those that may have something to send. */
+    #ready = new Set();
+    /** When a topic is tried again whose server refused it for now. */
+    #retries = new Map();
+    /** The subscriptions that are waited for, in the order of their deadlines. Those that are done are swept later. */
+    #waits = new Set();
+    #waitsMax;
+    #inFlight = 0;
+    constructor(surroundings, waitsMax) {
+        this.#surroundings = surroundings;
+        this.#waitsMax = waitsMax;
+    }
+    /** Somebody subscribes. */
+    subscribe({ key, kind, name, callback = () => { }, options = {} }, now) {
+        if (this.#waits.size >= this.#waitsMax)
+            this.#sweep();
+        if (this.#waits.size >= this.#waitsMax) {
+            return this.#surroundings.emit({ do: "reject", key, error: queueFullError() });
+        }
+        let topic = this.#topics.get(kind + name);
+        if (!topic) {
+            const Class = kind === "channel" ? ChannelTopic : RecordTopic;
+            topic = new Class(name, this.#surroundings);
+            this.#topics.set(kind + name, topic);
+        }
+        this.#waits.add(topic.add(key, callback, options, now + timeoutMs));
+        this.#retries.delete(topic);
+        this.#ready.add(topic);
+    }
+    /** Somebody unsubscribes. */
+    unsubscribe({ key, kind, name, callback }) {
+        const topic = this.#topics.get(kind + name);
+        const found = topic?.remove((listener) => !callback || listener.callback === callback);
+        if (topic && found && topic.listeners.length === 0 && (topic.on || topic.op))
+            topic.leave(key);
+        else
+            this.#surroundings.emit({ do: "resolve", key, value: found === true });
+        if (!topic)
+            return;
+        this.#retries.delete(topic);
+        this.#settle(topic);
+    }
+    /** The next command to send: so many are under way at a time. */
+    next(now) {
+        for (const topic of this.#inFlight < inFlightMax ? this.#ready : []) {
+            this.#ready.delete(topic);
+            const op = topic.op ? undefined : topic.next();
+            if (!op) {
+                this.#settle(topic, false);
+                continue;
+            }
+            topic.op = op;
+            this.#inFlight += 1;
+            const body = JSON.stringify(op.body);
+            const bytes = byteLength(body) + envelopeBytes;
+            return { ...ownCall("topic", op.command, body, timeoutMs, now), bytes, op };
+        }
+        return undefined;
+    }
+    /** A command of ours was answered. */
+    answered(op, answer) {
+        this.#inFlight -= 1;
+        op.topic.answered(op, isObject(answer) ? answer : {});
+        this.#settle(op.topic);
+    }
+    /** A command of ours failed; one that isn't in vain is tried again then. `isKnown` says whether the server told so. */
+    failed(op, error, isKnown, retryAt) {
+        const { topic, kind } = op;
+        // Of those who wait, each is told for himself.
+        const isOurs = kind === "subscribe" && topic.waits.length === 0 && topic.listeners.length > 0;
+        this.#inFlight -= 1;
+        topic.failed(op, error, isKnown);
+        const lasts = kind === "subscribe" && topic.listeners.length > 0;
+        if (error.retryable && (lasts || kind === "unsubscribe"))
+            this.#retries.set(topic, retryAt);
+        else
+            this.#settle(topic);
+        if (!isOurs)
+            return;
+        const { message, code, name, retryable } = error;
+        const told = new CodeError(message, code, name, { retryable, details: topic.about });
+        this.#surroundings.emit({ do: "emit", event: "error", args: [told] });
+    }
+    /** The server pushed something of ours. */
+    push(command, push) {
+        const isRecord = command === "mesh/record-update";
+        const name = isRecord ? push.recordId : push.channel;
+        const topic = this.#topics.get((isRecord ? "record" : "channel") + String(name));
+        if (!topic)
+            return;
+        topic.push({ ...push, command });
+        if (topic.stale && !this.#retries.has(topic))
+            this.#ready.add(topic);
+    }
+    /** The connection is gone. The next one begins with all of them. */
+    lost() {
+        this.#inFlight = 0;
+        this.#retries.clear();
+        for (const topic of this.#topics.values()) {
+            topic.lost();
+            this.#settle(topic);
+        }
+    }
+    /** There will be no connection for now: nobody is to wait for one. */
+    reject(error) {
+        for (const topic of this.#topics.values()) {
+            topic.refuse(error);
+            this.#settle(topic);
+        }
+    }
+    /** Time has passed. */
+    time(now) {
+        for (let wait = this.#dueWait(); wait && wait.deadline <= now; wait = this.#dueWait()) {
+            const { topic, key } = wait;
+            topic.refuse(timeoutError(timeoutMs, topic.op !== undefined), (other) => other.key === key);
+            this.#settle(topic);
+        }
+        for (const [topic, at] of this.#retries) {
+            if (at > now)
+                continue;
+            this.#retries.delete(topic);
+            this.#ready.add(topic);
+        }
+    }
+    /** When `time` has something to do. */
+    dueAt() {
+        return Math.min(this.#dueWait()?.deadline ?? Number.POSITIVE_INFINITY, ...this.#retries.values());
+    }
+    #dueWait() {
+        for (const wait of this.#waits) {
+            if (!wait.done)
+                return wait;
+            this.#waits.delete(wait);
+        }
+        return undefined;
+    }
+    #sweep() {
+        for (const wait of this.#waits)
+            if (wait.done)
+                this.#waits.delete(wait);
+    }
+    /** Keeps a topic as long as somebody listens or the server may think so. */
+    #settle(topic, again = true) {
+        if (topic.listeners.length > 0 || topic.on || topic.op) {
+            if (again)
+                this.#ready.add(topic);
+            return;
+        }
+        topic.left();
+        this.#ready.delete(topic);
+        this.#retries.delete(topic);
+        this.#topics.delete(topic.kind + topic.name);
+    }
+}
