@@ -48,9 +48,11 @@ impl Keys {
         0..self.shards
     }
 
-    /// By the name alone: a room, its metadata and its presence are together.
+    /// By the name alone: a room, its metadata and its presence are together. Of a name with something in braces, by the
+    /// first of that alone, so that an application can have its names together; the shard stands in front of the name, so
+    /// no name chooses one.
     pub(crate) fn shard(&self, key: &Key) -> Shard {
-        let hash = key.name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        let hash = tag(&key.name).bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         // FNV leaves its upper bits nearly alone on short names; one more turn spreads them.
@@ -112,6 +114,12 @@ impl Keys {
         let (shard, kind) = (self.shard(key), letter(key.kind));
         format!("{}{{{shard}}}:{what}{kind}:{}", self.prefix, key.name)
     }
+}
+
+/// What is between the first brace that opens and the next that closes, if anything is; else all of it. As Redis does.
+fn tag(name: &str) -> &str {
+    let inner = name.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(inner, _)| inner);
+    inner.filter(|inner| !inner.is_empty()).unwrap_or(name)
 }
 
 /// The letter of a kind, never used for another.
@@ -202,6 +210,18 @@ mod tests {
             used.insert(shards[0]);
         }
         assert_eq!(used.len(), usize::from(CLUSTER_SHARDS), "every shard is used");
+    }
+
+    #[test]
+    fn names_with_the_same_tag_are_in_one_shard() {
+        let keys = Keys::new(None, CLUSTER_SHARDS);
+        let shard = |name: &str| keys.shard(&Key::new(Kind::Record, name));
+        for name in ["{order 7}:items", "total of {order 7}", "{order 7}{x}", "{order 7}", "}{order 7}}"] {
+            assert_eq!(shard(name), shard("order 7"), "{name}");
+        }
+        for name in ["{}order 7", "{order 7", "order 7}", "{", "}{", ""] {
+            assert_eq!(tag(name), name);
+        }
     }
 
     #[test]
