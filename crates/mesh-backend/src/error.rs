@@ -16,6 +16,9 @@ pub enum BackendError {
     /// The function given to [`CellQueue::edit`](crate::CellQueue::edit) panicked, with this message. It wrote nothing.
     #[error("an edit panicked: {0}")]
     EditPanicked(String),
+    /// Nothing was done: what was asked for cannot be done as one step, now or later.
+    #[error("{0}")]
+    Refused(String),
     /// Over a bound of the backend's own.
     #[error("{0}")]
     TooLarge(String),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::Arrival;
+use crate::{Arrival, Group};
 
 /// The end a backend writes to. Never waits.
 #[derive(Clone, Debug)]
@@ -57,9 +57,23 @@ impl Shared {
 impl Inbox {
     /// Hand an arrival in. When it does not fit, everything that waits gives way to [`Received::ContinuityLost`].
     pub fn push(&self, arrival: Arrival) {
+        let weight = arrival.weight();
+        self.hand_in(weight, |waiting| waiting.push_back(Received::Arrival(arrival)));
+    }
+
+    /// Hand in what arrives of one transaction: all of it fits, or nothing does.
+    pub fn push_group(&self, id: u64, mut arrivals: Vec<Arrival>) {
+        let of = arrivals.len() as u16;
+        for (index, arrival) in (0..).zip(&mut arrivals) {
+            arrival.group = Some(Group { id, index, of });
+        }
+        let weight = arrivals.iter().map(Arrival::weight).sum();
+        self.hand_in(weight, |waiting| waiting.extend(arrivals.into_iter().map(Received::Arrival)));
+    }
+
+    fn hand_in(&self, weight: usize, push: impl FnOnce(&mut VecDeque<Received>)) {
         let bytes_max = self.0.bytes_max;
         let wake = self.0.with(|queue| {
-            let weight = arrival.weight();
             if queue.closed {
                 return false;
             }
@@ -67,9 +81,10 @@ impl Inbox {
             if queue.bytes > 0 && queue.bytes + weight > bytes_max {
                 return queue.lose();
             }
+            let was_empty = queue.waiting.is_empty();
             queue.bytes += weight;
-            queue.waiting.push_back(Received::Arrival(arrival));
-            queue.waiting.len() == 1
+            push(&mut queue.waiting);
+            was_empty
         });
         if wake {
             self.0.wake.notify_one();
@@ -161,6 +176,7 @@ mod tests {
             full: Some(vec![b'x'; bytes].into()),
             patch: None,
             control: None,
+            group: None,
         }
     }
 
@@ -203,6 +219,25 @@ mod tests {
         inbox.lose_continuity();
         inbox.push(arrival(2, 1));
         assert_eq!(drain(&mut arrivals), [0, 2]);
+    }
+
+    #[test]
+    fn a_transaction_fits_whole_or_not_at_all() {
+        let group = |ns: std::ops::RangeInclusive<u64>| ns.map(|n| arrival(n, 100)).collect::<Vec<_>>();
+        let (inbox, mut arrivals) = inbox(3 * arrival(0, 100).weight());
+        inbox.push(arrival(1, 100));
+        inbox.push_group(7, group(2..=3));
+        let Some(Received::Arrival(first)) = arrivals.try_recv() else { panic!() };
+        assert_eq!(first.group, None);
+        for index in 0..2 {
+            let Some(Received::Arrival(part)) = arrivals.try_recv() else { panic!() };
+            assert_eq!((part.n, part.group), (2 + u64::from(index), Some(Group { id: 7, index, of: 2 })));
+        }
+        inbox.push(arrival(4, 100));
+        inbox.push_group(8, group(5..=7));
+        assert_eq!(drain(&mut arrivals), [0], "nothing of it is there");
+        inbox.push_group(9, group(8..=17));
+        assert_eq!(drain(&mut arrivals).len(), 10, "an empty queue takes any one transaction");
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,8 +24,8 @@ pub use inbox::{Arrivals, Inbox, Received, inbox};
 pub use key::{CONNECTION_SHARDS, Key, Kind};
 pub use link::{
     Backend, Beat, CellValue, Described, Done, Entered, Entry, Expect, Keep, Left, Link, LogPage, LogRead,
-    Logged, Member, Orphan, Roll, Write, Written,
+    Logged, Member, Orphan, Roll, TRANSACTION_MAX, Write, Written, WrittenAll, check_together,
 };
 pub use memory::Memory;
-pub use publication::{Announce, Arrival, Audience, Control, Variants, Wire};
+pub use publication::{Announce, Arrival, Audience, Control, Group, Variants, Wire};
 pub use queue::{CellQueue, Decision, Outcome, Seen};

@@ -1,5 +1,6 @@
 //! The trait that a backend implements.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh_proto::{ConnId, Epoch, Incarnation, Position, Tag};
 
-use crate::{Announce, Inbox, Key, Kind, Result};
+use crate::{Announce, BackendError, Inbox, Key, Kind, Result};
 
 /// An operation under way. Dropping it may or may not stop it.
 pub type Done<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -57,6 +58,11 @@ pub trait Link: fmt::Debug + Send + Sync + 'static {
     fn load<'a>(&'a self, cell: &'a Key) -> Done<'a, Option<CellValue>>;
     /// Store a value over the version expected, which k entries led to; the version grows by k.
     fn write<'a>(&'a self, cell: &'a Key, write: Write) -> Done<'a, Written>;
+    /// Write several cells, all of them or none: at most [`TRANSACTION_MAX`], each once. What is announced arrives as one
+    /// [`Group`](crate::Group) at whoever is subscribed to several of them, in the order given. Fails with
+    /// [`Refused`](BackendError::Refused), before anything is done, if these cells cannot be written in one step; cells
+    /// whose names share a part in braces, as `{order 7}:items` and `{order 7}:total` do, can on every backend.
+    fn write_all(&self, writes: Vec<(Key, Write)>) -> Done<'_, WrittenAll>;
     /// Cells that hold a value, whose name begins with `prefix` and comes after `after`, in order of their names.
     fn cells<'a>(
         &'a self,
@@ -247,6 +253,35 @@ pub enum Written {
     Conflict(Option<CellValue>),
     /// It is another incarnation's turn, which lost often. Nothing changed; soon it may again.
     Busy,
+}
+
+/// How many cells are written together at most: one step holds up everybody else for as long as it takes.
+pub const TRANSACTION_MAX: usize = 16;
+
+/// How a write of several cells ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WrittenAll {
+    /// All stored; of each cell the position of its last step.
+    At(Vec<Position>),
+    /// Of this cell, the first such one, somebody else was first; this is what is there. Nothing changed.
+    Conflict(Key, Option<CellValue>),
+}
+
+/// Whether these writes can be one step at all. For backends: to be asked before anything else is done.
+pub fn check_together(writes: &[(Key, Write)]) -> Result<()> {
+    let refused = |why: String| Err(BackendError::Refused(why));
+    assert!(writes.iter().all(|(_, write)| !write.entries.is_empty()), "a write has at least one entry");
+    if !(1..=TRANSACTION_MAX).contains(&writes.len()) {
+        return refused(format!(
+            "from 1 to {TRANSACTION_MAX} cells are written together, not {}",
+            writes.len()
+        ));
+    }
+    let mut seen = BTreeSet::new();
+    match writes.iter().find(|(cell, _)| !seen.insert(cell)) {
+        Some((twice, _)) => refused(format!("{twice:?} is in one transaction twice")),
+        None => Ok(()),
+    }
 }
 
 /// One entry of a roster.

@@ -110,6 +110,18 @@ impl Announce {
     }
 }
 
+/// Which part of a transaction an arrival is. The arrivals of one transaction at one instance come one after the other,
+/// all or none of them, with nothing between but the word that continuity was lost, after which the rest does not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Which transaction: the same in all of its arrivals.
+    pub id: u64,
+    /// Which one of those that arrive here, from 0.
+    pub index: u16,
+    /// How many arrive here: what this instance is subscribed to of what the transaction announced.
+    pub of: u16,
+}
+
 /// What an instance receives. Cloning it copies no text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
@@ -131,6 +143,8 @@ pub struct Arrival {
     pub patch: Option<Bytes>,
     /// What goes to instances.
     pub control: Option<Control>,
+    /// The transaction it is a part of, if any.
+    pub group: Option<Group>,
 }
 
 impl Arrival {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use mesh_backend::conformance::{World, random};
 use mesh_backend::{
     Announce, Arrival, Backend, Beat, CellValue, Done, Entered, Entry, Expect, Inbox, Keep, Key, Kind, Left,
-    Link, LogPage, LogRead, Logged, Member, Orphan, Roll, Wire, Write, Written,
+    Link, LogPage, LogRead, Logged, Member, Orphan, Roll, Wire, Write, Written, WrittenAll, check_together,
 };
 use mesh_proto::{ConnId, Epoch, Incarnation, Position, Tag};
 
@@ -55,6 +55,7 @@ impl Lists {
                 full: announce.variants.clone().and_then(|variants| variants.full).map(text),
                 patch: None,
                 control: None,
+                group: None,
             });
         }
     }
@@ -132,6 +133,24 @@ impl Lists {
         self.cells.retain(|(cell, _)| cell != key);
         self.cells.push((key.clone(), CellValue { position, value: write.value }));
         Written::At(position)
+    }
+
+    fn write_all(&mut self, from: Incarnation, writes: Vec<(Key, Write)>) -> WrittenAll {
+        for (key, write) in &writes {
+            let there = self.load(key);
+            let expect = there
+                .as_ref()
+                .map_or(Expect::Absent, |there| Expect::Version(there.position.epoch, there.position.offset));
+            if write.expect != expect {
+                return WrittenAll::Conflict(key.clone(), there);
+            }
+        }
+        let mut positions = Vec::new();
+        for (key, write) in writes {
+            let Written::At(position) = self.write(from, &key, write) else { panic!("it was looked at") };
+            positions.push(position);
+        }
+        WrittenAll::At(positions)
     }
 
     fn members<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = &'a Member> {
@@ -221,6 +240,13 @@ impl Link for NaiveLink {
 
     fn write<'a>(&'a self, cell: &'a Key, write: Write) -> Done<'a, Written> {
         self.with(move |lists| lists.write(self.me, cell, write))
+    }
+
+    fn write_all(&self, writes: Vec<(Key, Write)>) -> Done<'_, WrittenAll> {
+        Box::pin(async move {
+            check_together(&writes)?;
+            self.with(move |lists| lists.write_all(self.me, writes)).await
+        })
     }
 
     fn cells<'a>(

@@ -105,6 +105,13 @@ impl Keys {
         self.of_key('n', key)
     }
 
+    /// The channel of a topic of the same shard as that of another, of which all but what every channel of a shard begins
+    /// with is known.
+    pub(crate) fn channel_beside(channel: &str, own: &Key, tail: &str) -> String {
+        let beginning = channel.strip_suffix(&channel_tail(own)).unwrap_or(channel);
+        format!("{beginning}{tail}")
+    }
+
     /// The channel of a topic.
     pub(crate) fn channel(&self, key: &Key) -> String {
         self.of_key('t', key)
@@ -114,6 +121,11 @@ impl Keys {
         let (shard, kind) = (self.shard(key), letter(key.kind));
         format!("{}{{{shard}}}:{what}{kind}:{}", self.prefix, key.name)
     }
+}
+
+/// What the channel of a topic has behind what every channel of its shard begins with.
+pub(crate) fn channel_tail(key: &Key) -> String {
+    format!("t{}:{}", letter(key.kind), key.name)
 }
 
 /// What is between the first brace that opens and the next that closes, if anything is; else all of it. As Redis does.
@@ -222,6 +234,14 @@ mod tests {
         for name in ["{}order 7", "{order 7", "order 7}", "{", "}{", ""] {
             assert_eq!(tag(name), name);
         }
+    }
+
+    #[test]
+    fn a_channel_is_found_beside_another() {
+        let keys = Keys::new(Some("app"), CLUSTER_SHARDS);
+        let (one, other) = (Key::new(Kind::Record, "{a}:tD:{a}"), Key::new(Kind::Room, "{a}"));
+        let found = Keys::channel_beside(&keys.channel(&one), &one, &channel_tail(&other));
+        assert_eq!(found, keys.channel(&other));
     }
 
     #[test]

@@ -28,6 +28,11 @@
 //!
 //! On a Redis Cluster a roster's announcement may go to a topic of another shard. Then it is a second step, after the
 //! entry or the departure; if only the first took place, the call fails with `Unavailable`.
+//!
+//! # Transactions on a cluster
+//!
+//! What is written in one transaction must be in one shard, else it is refused. Names that have the same text in their first pair of
+//! braces are: `{order 7}:items` and `{order 7}:total`.
 
 mod builder;
 mod call;

@@ -49,7 +49,8 @@ scripts! {
     APPEND = "append": "alive" "say" "log";
     READ = "read": "alive" "log";
     LOAD = "load": "alive";
-    WRITE = "write": "alive" "say" "log";
+    WRITE = "write": "alive" "say" "log" "cell";
+    WRITE_ALL = "write_all": "alive" "say" "log" "cell";
     CELLS = "cells": "alive";
     ENTER = "enter": "alive" "say" "roster";
     LEAVE = "leave": "alive" "say" "roster";

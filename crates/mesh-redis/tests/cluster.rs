@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use mesh_backend::{Key, Kind, Received};
+use mesh_backend::{BackendError, Expect, Key, Kind, Received, Write, WrittenAll};
 use mesh_redis::{ConnectError, Redis};
 use support::{Cluster, KEEP, Peer, Server, entry, eventually, room};
 use tokio::time::Instant;
@@ -101,6 +101,26 @@ async fn shards_that_move_to_another_master_are_followed() {
     let second = speaker.link.append(&log, entry("2"), KEEP).await.unwrap();
     assert_eq!((second.epoch, second.offset), (first.epoch, 2));
     speaker.link.beat().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_over_several_hash_slots_is_refused_before_anything_is_sent() {
+    let cluster = Cluster::start(0).await;
+    let backend = Redis::builder(&cluster.nodes[0].url()).cluster(cluster.others()).build().await.unwrap();
+    let peer = Peer::attach(backend, 1 << 20).await;
+    let write = |name: &str| {
+        let (value, entries) = (Some("x".into()), vec![entry("x")]);
+        (
+            Key::new(Kind::Record, name),
+            Write { expect: Expect::Absent, value, entries, keep: KEEP, insist: false },
+        )
+    };
+    let refused = peer.link.write_all(vec![write("{a}1"), write("{b}1")]).await.unwrap_err();
+    assert!(matches!(refused, BackendError::Refused(_)));
+    assert!(refused.to_string().contains(r#"Record("{a}1") and Record("{b}1")"#), "{refused}");
+    assert_eq!(peer.link.cells(Kind::Record, "", None, 10).await, Ok(vec![]));
+    let together = vec![write("{a}1"), write("2{a}"), write("a")];
+    assert!(matches!(peer.link.write_all(together).await, Ok(WrittenAll::At(_))));
 }
 
 #[tokio::test]

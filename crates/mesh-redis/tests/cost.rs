@@ -47,6 +47,18 @@ async fn each_operation_is_one_script_and_so_one_round_trip() {
         .await
         .unwrap();
         costs("a write of 100 steps", 1);
+        let writes = (0..16).map(|number| {
+            let write = Write {
+                expect: Expect::Absent,
+                value: None,
+                entries: vec![entry("x")],
+                keep: KEEP,
+                insist: false,
+            };
+            (Key::new(Kind::Record, format!("{round} {number}")), write)
+        });
+        link.write_all(writes.collect()).await.unwrap();
+        costs("a transaction over 16 cells", 1);
         link.cells(Kind::Record, "", None, 10).await.unwrap();
         costs("cells", 1);
         let text = mesh_backend::Announce::text(roster.clone(), "in".into());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mesh_backend::{Announce, BackendError, Key, Kind, LogRead, Received};
+use mesh_backend::{Announce, BackendError, Expect, Group, Key, Kind, LogRead, Received, Write};
 use support::{KEEP, Peer, Proxy, Server, conn, entry, eventually, is_unavailable, room};
 use tokio::time::{Instant, sleep};
 
@@ -203,6 +203,22 @@ async fn a_redis_out_of_memory_refuses_what_is_new_and_keeps_everybody_alive() {
     assert_eq!(server.command(&["CONFIG", "SET", "maxmemory", "1mb"]), "+OK");
     let refused = peer.link.append(&log, entry(&"x".repeat(100_000)), KEEP).await.unwrap_err();
     assert!(refused.to_string().contains("out of memory"), "{refused}");
+    let write = |name: &str, size: usize| {
+        let (value, entries) = (Some("x".repeat(size).into()), vec![entry("x")]);
+        (
+            Key::new(Kind::Record, name),
+            Write { expect: Expect::Absent, value, entries, keep: KEEP, insist: false },
+        )
+    };
+    let refused = peer.link.write_all(vec![write("a", 1), write("b", 100_000)]).await.unwrap_err();
+    assert!(refused.to_string().contains("out of memory"), "{refused}");
+    for name in ["a", "b"] {
+        assert_eq!(
+            peer.link.load(&Key::new(Kind::Record, name)).await,
+            Ok(None),
+            "nothing of it was written"
+        );
+    }
     // The lease is renewed, and whoever leaves leaves.
     assert!(peer.link.beat().await.unwrap().held);
     assert_eq!(peer.link.orphans(10).await, Ok(vec![]));
@@ -210,6 +226,27 @@ async fn a_redis_out_of_memory_refuses_what_is_new_and_keeps_everybody_alive() {
     assert_eq!(peer.link.read(&log, LogRead::Newest { limit: 9 }).await.unwrap().entries.len(), 1);
     assert_eq!(server.command(&["CONFIG", "SET", "maxmemory", "0"]), "+OK");
     peer.link.append(&log, entry("after"), KEEP).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_that_somebody_made_up_holds_up_nothing() {
+    let server = Server::redis().await;
+    let mut peer = Peer::at(&server.url()).await;
+    let topic = room("r");
+    peer.link.subscribe(&topic).await.unwrap();
+    // Of which more is to come, as it says.
+    let made_up = "M1 1 -\nsixteen bytes ofA-F\0\0\0\u{2}hi--Gan id of\u{1}";
+    for begin in [Instant::now(), Instant::now()] {
+        server.command(&["PUBLISH", "mesh:1:{0}:tR:r", made_up]);
+        let (arrival, _) = peer.next().await;
+        let group = arrival.group.map(|Group { index, of, .. }| (index, of));
+        assert_eq!((arrival.full.as_deref(), group), (Some(&b"hi"[..]), Some((0, 1))));
+        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    }
+    server.command(&["PUBLISH", "mesh:1:{0}:tR:r", made_up]);
+    peer.say(&topic, "next").await;
+    assert_eq!(peer.next().await.0.full.as_deref(), Some(&b"hi"[..]));
+    assert_eq!(peer.next().await.0.full.as_deref(), Some(&b"next"[..]));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh_backend::{
     Announce, Backend, Beat, CellValue, Done, Entered, Entry, Inbox, Keep, Key, Kind, Left, Link, LogPage,
-    LogRead, Member, Orphan, Roll, Write, Written,
+    LogRead, Member, Orphan, Roll, Write, Written, WrittenAll,
 };
 use mesh_server::ConnId;
 
@@ -84,6 +84,10 @@ impl Link for LyingLink {
 
     fn write<'a>(&'a self, cell: &'a Key, write: Write) -> Done<'a, Written> {
         self.inner.write(cell, write)
+    }
+
+    fn write_all(&self, writes: Vec<(Key, Write)>) -> Done<'_, WrittenAll> {
+        self.inner.write_all(writes)
     }
 
     fn cells<'a>(

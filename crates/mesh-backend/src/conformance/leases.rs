@@ -79,6 +79,8 @@ pub async fn a_dead_incarnation_is_fenced_for_every_operation(world: &impl World
     assert_eq!(link.read(&key, LogRead::Newest { limit: 1 }).await.unwrap_err(), fenced);
     assert_eq!(link.load(&key).await.unwrap_err(), fenced);
     assert_eq!(link.write(&key, write(Expect::Absent, None, vec![entry("x")])).await.unwrap_err(), fenced);
+    let together = vec![(key.clone(), write(Expect::Absent, None, vec![entry("x")]))];
+    assert_eq!(link.write_all(together).await.unwrap_err(), fenced);
     assert_eq!(link.cells(Kind::Room, "", None, 1).await.unwrap_err(), fenced);
     assert_eq!(link.enter(&key, conn(1), None, None).await.unwrap_err(), fenced);
     assert_eq!(link.leave(&key, conn(1), None).await.unwrap_err(), fenced);
@@ -115,6 +117,8 @@ pub async fn a_fenced_writer_changes_nothing(world: &impl World) {
     a.link.publish(tell(&roster, "never")).await.unwrap_err();
     a.link.append(&log, told(&log, "never", 1), KEEP).await.unwrap_err();
     a.link.write(&cell, write(at(there), None, vec![told(&cell, "never", 1)])).await.unwrap_err();
+    let step = write(at(there), None, vec![told(&cell, "never", 1)]);
+    a.link.write_all(vec![(cell.clone(), step)]).await.unwrap_err();
     a.link.enter(&roster, conn(1), None, Some(tell(&roster, "never"))).await.unwrap_err();
     a.link.enter(&roster, conn(2), None, Some(tell(&roster, "never"))).await.unwrap_err();
     a.link.leave(&roster, conn(1), Some(tell(&roster, "never"))).await.unwrap_err();

@@ -18,6 +18,7 @@ pub mod random;
 pub mod rosters;
 mod support;
 pub mod topics;
+pub mod transactions;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -139,6 +140,19 @@ macro_rules! conformance {
                 what_has_arrived_can_be_loaded
                 lists_show_what_has_a_value
                 lists_come_in_pages;
+            transactions:
+                writes_of_several_cells_take_place_together
+                creation_change_and_removal_go_together
+                one_conflict_changes_nothing_and_names_the_cell
+                the_first_of_several_conflicts_is_told
+                concurrent_transactions_over_the_same_cells_lose_nothing
+                what_a_transaction_announces_arrives_as_one_in_order
+                an_instance_gets_of_a_transaction_what_it_is_subscribed_to
+                a_transaction_of_which_nothing_else_arrives_does_not_wait
+                transactions_and_other_publications_do_not_mix
+                what_has_arrived_of_a_transaction_can_be_loaded
+                too_many_cells_none_and_the_same_one_twice_are_refused
+                sixteen_cells_go_together;
             queues:
                 writers_of_several_instances_make_every_version_once
                 edits_that_keep_announce_nothing
@@ -228,6 +242,7 @@ mod tests {
             ("names", include_str!("names.rs")),
             ("logs", include_str!("logs.rs")),
             ("cells", include_str!("cells.rs")),
+            ("transactions", include_str!("transactions.rs")),
             ("queues", include_str!("queues.rs")),
             ("rosters", include_str!("rosters.rs")),
             ("leases", include_str!("leases.rs")),

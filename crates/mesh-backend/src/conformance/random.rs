@@ -12,7 +12,7 @@ use super::support::{
 };
 use crate::{
     Arrival, CellQueue, Decision, Expect, Keep, Key, Kind, LogPage, LogRead, Memory, Outcome, Received, Seen,
-    Written, inbox,
+    Write, Written, WrittenAll, inbox,
 };
 
 const SEEDS: u64 = 8;
@@ -53,6 +53,8 @@ enum Step {
     After(Key, usize, u64, u32, usize),
     /// Over the version there is, plus this.
     Write(Key, u64, u32, Option<String>, Keep),
+    /// The same of several, each as far off.
+    WriteAll(Vec<(Key, u64, u32, Option<String>)>, Keep),
     Cells(String, usize),
     Enter(Key, u64, Option<String>),
     Leave(Key, u64),
@@ -62,12 +64,12 @@ enum Step {
 }
 
 fn draw(rng: &mut StdRng) -> Step {
-    let name = ["a", "ab", "b", "a:b", ""][rng.random_range(0..5)];
+    let name = ["a", "ab", "b", "a:b", "", "{t}", "{t}b"][rng.random_range(0..7)];
     let topic = [room(name), channel(name), record(name)][rng.random_range(0..3)].clone();
     let limit = rng.random_range(0..6);
     let keep = Keep { count_max: rng.random_range(0..8), bytes_max: rng.random_range(5..60), ..KEEP };
     let text = |rng: &mut StdRng| "x".repeat(rng.random_range(0..8));
-    match rng.random_range(0..16) {
+    match rng.random_range(0..17) {
         0 => Step::Subscribe(topic),
         1 => Step::Unsubscribe(topic),
         2 => Step::Publish(topic, text(rng)),
@@ -93,6 +95,16 @@ fn draw(rng: &mut StdRng) -> Step {
         12 => Step::Leave(room(name), rng.random_range(0..6)),
         13 => Step::Roll(room(name), rng.random_range(0..4), limit),
         14 => Step::Find((0..limit as u64).map(|who| (topic.clone(), who)).collect()),
+        15 => {
+            let mut writes = Vec::new();
+            for name in ["{t}", "{t}b", "a{t}"] {
+                if rng.random_bool(0.6) {
+                    let value = rng.random_bool(0.7).then(|| text(rng));
+                    writes.push((record(name), rng.random_range(0..9) / 8, rng.random_range(1..3), value));
+                }
+            }
+            Step::WriteAll(writes, keep)
+        }
         _ => Step::Rosters(name.into(), limit),
     }
 }
@@ -124,14 +136,7 @@ async fn take(peer: &Peer, alike: &mut Alike, step: &Step) -> String {
             page(alike, link.read(&log, LogRead::After { position, limit }).await.unwrap())
         }
         Step::Write(cell, off, steps, value, keep) => {
-            let there = link.load(&cell).await.unwrap();
-            let expect = match &there {
-                Some(there) if off == 0 => at(there.position),
-                Some(there) => Expect::Version(there.position.epoch, there.position.offset + off),
-                None => Expect::Absent,
-            };
-            let entries = (0..steps).map(|step| told(&cell, &format!("{step}"), step)).collect();
-            let write = crate::Write { keep, ..write(expect, value.as_deref(), entries) };
+            let write = write_over(peer, &cell, off, steps, value.as_deref(), keep).await;
             match link.write(&cell, write).await.unwrap() {
                 Written::At(position) => {
                     alike.seen.entry(cell).or_default().push(position);
@@ -142,6 +147,27 @@ async fn take(peer: &Peer, alike: &mut Alike, step: &Step) -> String {
                     format!("{there:?}")
                 }
                 Written::Busy => panic!("nobody insisted"),
+            }
+        }
+        Step::WriteAll(cells, keep) => {
+            let mut writes = Vec::new();
+            for (cell, off, steps, value) in &cells {
+                let write = write_over(peer, cell, *off, *steps, value.as_deref(), keep).await;
+                writes.push((cell.clone(), write));
+            }
+            match link.write_all(writes).await {
+                Ok(WrittenAll::At(positions)) => {
+                    for ((cell, ..), position) in cells.into_iter().zip(&positions) {
+                        alike.seen.entry(cell).or_default().push(*position);
+                    }
+                    let positions = positions.into_iter().map(|position| alike.position(position));
+                    format!("{:?}", positions.collect::<Vec<_>>())
+                }
+                Ok(WrittenAll::Conflict(cell, there)) => {
+                    let there = there.map(|there| (alike.position(there.position), there.value));
+                    format!("{cell:?} {there:?}")
+                }
+                Err(error) => format!("{error:?}"),
             }
         }
         Step::Cells(prefix, limit) => {
@@ -180,6 +206,17 @@ async fn take(peer: &Peer, alike: &mut Alike, step: &Step) -> String {
             format!("{:?}", link.rosters(Kind::Room, &prefix, after, limit).await.unwrap())
         }
     }
+}
+
+/// A write over the version there is, plus `off`.
+async fn write_over(peer: &Peer, cell: &Key, off: u64, steps: u32, value: Option<&str>, keep: Keep) -> Write {
+    let expect = match peer.link.load(cell).await.unwrap() {
+        Some(there) if off == 0 => at(there.position),
+        Some(there) => Expect::Version(there.position.epoch, there.position.offset + off),
+        None => Expect::Absent,
+    };
+    let entries = (0..steps).map(|step| told(cell, &format!("{step}"), step)).collect();
+    Write { keep, ..write(expect, value, entries) }
 }
 
 /// What arrived: in order per publisher and topic, which is all that is promised.

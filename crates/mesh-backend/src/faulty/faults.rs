@@ -25,6 +25,7 @@ pub enum Op {
     Read,
     Load,
     Write,
+    WriteAll,
     Cells,
     Enter,
     Leave,

@@ -8,7 +8,7 @@ use mesh_proto::{ConnId, Position};
 use super::{Faults, Op};
 use crate::{
     Announce, Beat, CellValue, Described, Done, Entered, Entry, Keep, Key, Kind, Left, Link, LogPage,
-    LogRead, Member, Orphan, Roll, Write, Written,
+    LogRead, Member, Orphan, Roll, Write, Written, WrittenAll,
 };
 
 #[derive(Debug)]
@@ -74,6 +74,10 @@ impl Link for FaultyLink {
 
     fn write<'a>(&'a self, cell: &'a Key, write: Write) -> Done<'a, Written> {
         call!(self, Write, write(cell, write))
+    }
+
+    fn write_all(&self, writes: Vec<(Key, Write)>) -> Done<'_, WrittenAll> {
+        call!(self, WriteAll, write_all(writes))
     }
 
     fn cells<'a>(

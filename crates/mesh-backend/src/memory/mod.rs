@@ -33,7 +33,7 @@ use self::rosters::Rosters;
 use self::topics::Topics;
 use crate::{
     Announce, Backend, Beat, CellValue, Done, Entered, Entry, Inbox, Keep, Key, Kind, Left, Link, LogPage,
-    LogRead, Member, Orphan, Result, Roll, Write, Written,
+    LogRead, Member, Orphan, Result, Roll, Write, Written, WrittenAll, check_together,
 };
 
 /// The embedded backend. Clones share one store.
@@ -189,22 +189,34 @@ impl Link for MemoryLink {
             if let Some(conflict) = store.cells.conflict(cell, write.expect) {
                 return Ok(conflict);
             }
-            let mut last = None;
-            for entry in write.entries {
-                let position =
-                    store.logs.append(cell, entry.tag, entry.kept, write.keep, now, &self.shared.entropy);
-                if let Some(announce) = entry.announce {
-                    store.topics.publish(
-                        self.me,
-                        Announce { topic: cell.clone(), ..announce },
-                        Some(position),
-                    );
-                }
-                last = Some(position);
-            }
-            let position = last.expect("a write has at least one entry");
-            store.cells.put(cell, CellValue { position, value: write.value }, now);
+            let position = store.put(cell, write, now, &self.shared.entropy, |topics, announce, position| {
+                topics.publish(self.me, announce, Some(position));
+            });
             Ok(Written::At(position))
+        })
+    }
+
+    fn write_all(&self, writes: Vec<(Key, Write)>) -> Done<'_, WrittenAll> {
+        Box::pin(async move {
+            check_together(&writes)?;
+            self.step(move |store| {
+                let now = Instant::now();
+                for (cell, write) in &writes {
+                    if let Some(Written::Conflict(there)) = store.cells.conflict(cell, write.expect) {
+                        return Ok(WrittenAll::Conflict(cell.clone(), there));
+                    }
+                }
+                let mut told = Vec::new();
+                let mut put = |(cell, write): (Key, Write)| {
+                    store.put(&cell, write, now, &self.shared.entropy, |_, announce, position| {
+                        told.push((announce, position));
+                    })
+                };
+                let positions = writes.into_iter().map(&mut put).collect();
+                store.topics.publish_group(self.me, self.shared.entropy.u64(), told);
+                Ok(WrittenAll::At(positions))
+            })
+            .await
         })
     }
 
@@ -286,6 +298,28 @@ impl Link for MemoryLink {
 }
 
 impl Store {
+    /// Store what a write brings, over what it expected; `tell` gets what it announces. Gives the last step's position.
+    fn put(
+        &mut self,
+        cell: &Key,
+        write: Write,
+        now: Instant,
+        entropy: &Entropy,
+        mut tell: impl FnMut(&mut Topics, Announce, Position),
+    ) -> Position {
+        let mut last = None;
+        for entry in write.entries {
+            let position = self.logs.append(cell, entry.tag, entry.kept, write.keep, now, entropy);
+            if let Some(announce) = entry.announce {
+                tell(&mut self.topics, Announce { topic: cell.clone(), ..announce }, position);
+            }
+            last = Some(position);
+        }
+        let position = last.expect("a write has at least one entry");
+        self.cells.put(cell, CellValue { position, value: write.value }, now);
+        position
+    }
+
     /// Forget a little of what is over. Each beat does so, so that what nobody touches any more goes too.
     fn sweep(&mut self, now: Instant) {
         for cell in self.cells.over(now) {

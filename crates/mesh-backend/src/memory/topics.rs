@@ -45,7 +45,33 @@ impl Topics {
 
     /// Append to the inbox of everybody subscribed.
     pub(super) fn publish(&mut self, from: Incarnation, announce: Announce, position: Option<Position>) {
-        let Some(topic) = self.0.get_mut(&announce.topic) else { return };
+        let Some((arrival, subscribers)) = self.arrival(from, announce, position) else { return };
+        for (_, inbox) in subscribers {
+            inbox.push(arrival.clone());
+        }
+    }
+
+    /// Append to the inbox of everybody subscribed to any of it what it is subscribed to, together.
+    pub(super) fn publish_group(&mut self, from: Incarnation, id: u64, told: Vec<(Announce, Position)>) {
+        let mut arriving: BTreeMap<Incarnation, (Inbox, Vec<Arrival>)> = BTreeMap::new();
+        for (announce, position) in told {
+            let Some((arrival, subscribers)) = self.arrival(from, announce, Some(position)) else { continue };
+            for (who, inbox) in subscribers {
+                let (_, its) = arriving.entry(*who).or_insert_with(|| (inbox.clone(), Vec::new()));
+                its.push(arrival.clone());
+            }
+        }
+        arriving.into_values().for_each(|(inbox, its)| inbox.push_group(id, its));
+    }
+
+    /// What arrives of an announcement, and at whom; nothing, if nobody is subscribed.
+    fn arrival(
+        &mut self,
+        from: Incarnation,
+        announce: Announce,
+        position: Option<Position>,
+    ) -> Option<(Arrival, &[(Incarnation, Inbox)])> {
+        let topic = self.0.get_mut(&announce.topic)?;
         let at = topic.counts.binary_search_by_key(&from, |c| c.0).unwrap_or_else(|at| {
             topic.counts.insert(at, (from, 0));
             at
@@ -62,10 +88,9 @@ impl Topics {
             full: full.map(|full| join(full, position)),
             patch: patch.map(|patch| join(patch, position)),
             control: announce.control,
+            group: None,
         };
-        for (_, inbox) in &topic.subscribers {
-            inbox.push(arrival.clone());
-        }
+        Some((arrival, &topic.subscribers))
     }
 
     #[cfg(test)]

@@ -195,7 +195,7 @@ impl Listener {
             (PushKind::Disconnection, ..) => self.over.notify_one(),
             (PushKind::Message | PushKind::SMessage, Some(channel), Some(Value::BulkString(payload))) => {
                 if channel == self.probe {
-                    shared.with(|state| state.heard(&self.name, self.session, &payload));
+                    shared.with(|state| state.heard(&self.name, self.session, &payload, &shared.inbox));
                     shared.echoed.send_modify(|echoed| *echoed += 1);
                 } else {
                     shared.with(|state| {

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh_backend::{Inbox, Key, Result};
+use mesh_backend::{Arrival, Inbox, Key, Result};
 use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
 use crate::error::unavailable;
-use crate::key::Shard;
+use crate::key::{Keys, Shard};
 use crate::message;
 
 /// What was published by a link must come back to it within this time, else it says that it is in trouble.
@@ -18,6 +19,10 @@ const HEARD_WITHIN: Duration = Duration::from_secs(3);
 
 /// Channels to be given up at once. What is beyond comes again.
 const STRAYS_MAX: usize = 500;
+
+/// Announcements of one transaction that are waited for: more than one has that fits into memory. Against whoever makes up
+/// messages.
+const GATHERED_MAX: usize = 4096;
 
 /// Everything about topics that changes.
 #[derive(Default)]
@@ -58,6 +63,14 @@ struct Feed {
     echo: u64,
     /// Channels that something arrived on and that nobody wishes for, at most [`STRAYS_MAX`].
     strays: BTreeSet<String>,
+    /// The transaction that is arriving.
+    gathered: Option<Gathered>,
+}
+
+/// What arrived of a transaction of which more is to come.
+struct Gathered {
+    id: u64,
+    arrivals: Vec<Arrival>,
 }
 
 /// What a push means for the connection it came on.
@@ -158,6 +171,7 @@ impl State {
             spoke: Instant::now(),
             echo: 0,
             strays: BTreeSet::new(),
+            gathered: None,
         };
         self.feeds.insert(name.to_owned(), feed);
     }
@@ -182,6 +196,7 @@ impl State {
         feed.connection = None;
         feed.why = why;
         feed.session = 0;
+        feed.gathered = None;
         self.topics.retain(|_, topic| topic.wished || !feed.shards.contains(&topic.shard));
         for topic in self.topics.values_mut().filter(|topic| feed.shards.contains(&topic.shard)) {
             topic.open = false;
@@ -242,8 +257,9 @@ impl State {
     }
 
     /// A publication of our own came back.
-    pub(super) fn heard(&mut self, name: &str, session: u64, number: &[u8]) {
+    pub(super) fn heard(&mut self, name: &str, session: u64, number: &[u8], inbox: &Inbox) {
         if let Some(feed) = self.feeds.get_mut(name).filter(|feed| feed.session == session) {
+            feed.hand_in(inbox);
             feed.heard = Instant::now();
             feed.spoke = feed.heard;
             let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
@@ -264,14 +280,14 @@ impl State {
 
     /// Something arrived on a channel.
     pub(super) fn arrive(&mut self, name: &str, session: u64, channel: &str, payload: Bytes, inbox: &Inbox) {
-        if let Some(feed) = self.feeds.get_mut(name).filter(|feed| feed.session == session) {
+        let mut feed = self.feeds.get_mut(name).filter(|feed| feed.session == session);
+        if let Some(feed) = &mut feed {
             feed.spoke = Instant::now();
         }
         let topic = match self.topics.get(channel) {
             Some(topic) if topic.open && topic.session == session => topic,
             Some(_) => return,
             None => {
-                let feed = self.feeds.get_mut(name).filter(|feed| feed.session == session);
                 if let Some(feed) = feed.filter(|feed| feed.strays.len() < STRAYS_MAX) {
                     feed.strays.insert(channel.to_owned());
                 }
@@ -279,7 +295,22 @@ impl State {
             }
         };
         match message::decode(topic.key.clone(), payload) {
-            Ok(arrival) => inbox.push(arrival),
+            Ok((arrival, None)) => {
+                if let Some(feed) = feed {
+                    feed.hand_in(inbox);
+                }
+                inbox.push(arrival);
+            }
+            Ok((arrival, Some(part))) => {
+                let Some(feed) = feed else { return };
+                let comes = |tail: &Arc<str>| {
+                    let channel = Keys::channel_beside(channel, &topic.key, tail);
+                    let topic = self.topics.get(&channel);
+                    topic.is_some_and(|topic| topic.open && topic.session == session)
+                };
+                let is_last = !part.more && !part.later.iter().any(comes);
+                feed.gather(part.id, arrival, is_last, inbox);
+            }
             Err(message::Malformed) => {
                 self.malformed += 1;
                 // The first one, and then ever rarer.
@@ -291,6 +322,30 @@ impl State {
                     );
                 }
             }
+        }
+    }
+}
+
+/// A script's publications arrive one behind the other, and a subscription that Redis has not confirmed as ended still
+/// hears them all; so what is gathered is soon whole. Where it is not, because somebody else made it up or because a topic
+/// was given up in that moment, it is handed in with whatever comes next: within a second that is our own probe.
+impl Feed {
+    /// A part of a transaction arrived.
+    fn gather(&mut self, id: u64, arrival: Arrival, is_last: bool, inbox: &Inbox) {
+        if self.gathered.as_ref().is_some_and(|gathered| gathered.id != id) {
+            self.hand_in(inbox);
+        }
+        let gathered = self.gathered.get_or_insert_with(|| Gathered { id, arrivals: Vec::new() });
+        gathered.arrivals.push(arrival);
+        if is_last || gathered.arrivals.len() == GATHERED_MAX {
+            self.hand_in(inbox);
+        }
+    }
+
+    /// Nothing more comes of the transaction that was arriving, if one was.
+    fn hand_in(&mut self, inbox: &Inbox) {
+        if let Some(Gathered { id, arrivals }) = self.gathered.take() {
+            inbox.push_group(id, arrivals);
         }
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mesh_backend::{
     Announce, Beat, CellValue, Described, Done, Entered, Entry, Inbox, Keep, Key, Kind, Left, Link, LogPage,
-    LogRead, Member, Orphan, Result, Roll, Write, Written,
+    LogRead, Member, Orphan, Result, Roll, Write, Written, WrittenAll,
 };
 use mesh_proto::{ConnId, Entropy, Incarnation, Position};
 
@@ -80,7 +80,7 @@ impl RedisLink {
     }
 
     fn blob(&self, announce: &Announce) -> Bytes {
-        message::encode(self.me, announce)
+        message::encode(self.me, announce, None)
     }
 }
 
@@ -126,6 +126,10 @@ impl Link for RedisLink {
     fn write<'a>(&'a self, cell: &'a Key, write: Write) -> Done<'a, Written> {
         assert!(!write.entries.is_empty(), "a write has at least one entry");
         Box::pin(self.do_write(cell, write))
+    }
+
+    fn write_all(&self, writes: Vec<(Key, Write)>) -> Done<'_, WrittenAll> {
+        Box::pin(self.do_write_all(writes))
     }
 
     fn cells<'a>(

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use mesh_backend::{Arrival, Audience, Control, Key};
+use mesh_backend::{Arrival, Audience, Control, Key, TRANSACTION_MAX};
 use mesh_proto::{ConnId, Epoch, Incarnation, Position, Tag};
 
-use super::Malformed;
+use super::{Malformed, Part};
 
-/// What arrives of a message on the channel of `topic`.
-pub(crate) fn decode(topic: Key, message: Bytes) -> Result<Arrival, Malformed> {
+/// What arrives of a message on the channel of `topic`, and which part of a transaction it is, if it is one.
+pub(crate) fn decode(topic: Key, message: Bytes) -> Result<(Arrival, Option<Part>), Malformed> {
     let line = message.iter().take(LINE_BYTES_MAX).position(|byte| *byte == b'\n').ok_or(Malformed)?;
     let (n, position) = head(&message[..line])?;
     let mut blob = message.slice(line + 1..);
@@ -44,10 +44,25 @@ pub(crate) fn decode(topic: Key, message: Bytes) -> Result<Arrival, Malformed> {
         }
         _ => return Err(Malformed),
     };
-    if blob.has_remaining() {
+    let part = if blob.has_remaining() { Some(part(&mut blob)?) } else { None };
+    Ok((Arrival { topic, from, n, position, audience, txn, full, patch, control, group: None }, part))
+}
+
+fn part(blob: &mut Bytes) -> Result<Part, Malformed> {
+    if sign(blob)? != b'G' {
         return Err(Malformed);
     }
-    Ok(Arrival { topic, from, n, position, audience, txn, full, patch, control })
+    let id = blob.try_get_u64().map_err(|_| Malformed)?;
+    let more = sign(blob)? == 1;
+    let mut later = Vec::new();
+    while blob.has_remaining() {
+        let tail = text(blob)?;
+        later.push(Arc::from(std::str::from_utf8(&tail).map_err(|_| Malformed)?));
+        if later.len() > TRANSACTION_MAX {
+            return Err(Malformed);
+        }
+    }
+    Ok(Part { id, more, later: later.into() })
 }
 
 /// The longest line there is, in bytes: three numbers and an epoch.

@@ -4,8 +4,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use mesh_backend::{Announce, Audience, Control, Variants, Wire};
 use mesh_proto::{ConnId, Incarnation};
 
+use super::Part;
+
 /// The blob of an announcement. Its topic is the channel's.
-pub(crate) fn encode(from: Incarnation, announce: &Announce) -> Bytes {
+pub(crate) fn encode(from: Incarnation, announce: &Announce, part: Option<&Part>) -> Bytes {
     let mut out = BytesMut::with_capacity(64 + announce.variants.as_ref().map_or(0, Variants::weight));
     out.put_u128(from.bits());
     match &announce.audience {
@@ -34,6 +36,12 @@ pub(crate) fn encode(from: Incarnation, announce: &Announce) -> Bytes {
         Some(Control::Answer(number, what)) => put_numbered(&mut out, b'A', *number, what),
         // A word that came later than this crate. The conformance suite publishes every one.
         Some(other) => unreachable!("{other:?} has no letter"),
+    }
+    if let Some(part) = part {
+        out.put_u8(b'G');
+        out.put_u64(part.id);
+        out.put_u8(u8::from(part.more));
+        part.later.iter().for_each(|tail| put_bytes(&mut out, tail.as_bytes()));
     }
     out.freeze()
 }

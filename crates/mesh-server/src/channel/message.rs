@@ -64,6 +64,7 @@ pub(super) fn pushed(topic: &Key, from: Incarnation, position: Position, members
         full: Some(text.freeze()),
         patch: None,
         control: None,
+        group: None,
     }
 }
 

@@ -80,6 +80,7 @@ pub(super) fn pushed(topic: &Key, from: Incarnation, cell: Option<&CellValue>) -
         full: Some(text.freeze()),
         patch: None,
         control: None,
+        group: None,
     }
 }
 
