@@ -38,7 +38,7 @@ pub trait Link: fmt::Debug + Send + Sync + 'static {
 
     /// From here on publications on `topic` arrive. Idempotent.
     fn subscribe<'a>(&'a self, topic: &'a Key) -> Done<'a, ()>;
-    /// From here on they do not. Idempotent.
+    /// No longer wish for them. Idempotent. Publications made before it may still arrive after it returns.
     fn unsubscribe<'a>(&'a self, topic: &'a Key) -> Done<'a, ()>;
     /// Tell every instance that is subscribed.
     fn publish(&self, announce: Announce) -> Done<'_, ()>;
