@@ -298,6 +298,25 @@ async fn what_an_instance_missed_while_cut_off_its_subscribers_are_given_in_orde
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_came_while_its_instance_was_deaf_is_told_of_no_gap_before_that() {
+    let cluster = pair().await;
+    let (mut early, mut late) = (greeted(&cluster, 1).await, greeted(&cluster, 1).await);
+    subscribe(&mut early, json!({}), "short:1").await;
+    let second = Duration::from_secs(1);
+    cluster.faults(1).delay_arrivals(second..second);
+    for n in 1..=5 {
+        publish(&cluster, 0, "short:1", json!(n)).await;
+    }
+    assert_eq!(subscribe(&mut late, json!({}), "short:1").await["offset"], 5);
+    cluster.partition(1);
+    publish(&cluster, 0, "short:1", json!(6)).await;
+    tokio::time::sleep(2 * second).await;
+    cluster.heal(1);
+    assert_eq!(heard(&mut early).await, [json!({"gap": "expired"}), json!(4), json!(5), json!(6)]);
+    assert_eq!(heard(&mut late).await, [json!(6)], "it has all before that");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_follows_the_answer_is_held_from_an_origin_client_for_20_ms() {
     let cluster = pair().await;
     let mut origin = cluster.client(0);

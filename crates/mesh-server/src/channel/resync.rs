@@ -13,14 +13,24 @@ pub(crate) async fn read_on(mesh: &Mesh, topic: &Key, from: Option<Position>) ->
     let instance = &mesh.0.instance;
     if keep(mesh, &topic.name).is_none() {
         let gap = Gap { reason: Reason::NoHistory, missed: None };
-        instance.hub.tell_gap(topic, &gap_push(&topic.name, gap)?, None);
+        instance.hub.tell_gap(topic, None, |_| gap_push(&topic.name, gap).map(Some))?;
         return Ok(true);
     }
     // Who is live where nothing has a number was subscribed before its channel had history.
     let Some(from) = from else { return Ok(true) };
     let missed = history::missed(instance, topic, from, None).await?;
     if let Some(gap) = missed.gap {
-        instance.hub.tell_gap(topic, &gap_push(&topic.name, gap)?, goes_on(&missed.page));
+        let page = &missed.page;
+        instance.hub.tell_gap(topic, goes_on(page), |at| {
+            // Who subscribed since may have what others miss.
+            let has = at.filter(|(epoch, _)| Some(*epoch) == page.epoch).map(|(_, offset)| offset);
+            let gap = match (gap.reason, has) {
+                (Reason::Expired, Some(has)) if has + 1 >= page.oldest => return Ok(None),
+                (Reason::Expired, Some(has)) => Gap { missed: Some(page.oldest - has - 1), ..gap },
+                _ => gap,
+            };
+            gap_push(&topic.name, gap).map(Some)
+        })?;
         return Ok(missed.page.epoch.is_none());
     }
     let LogPage { epoch, newest, entries, .. } = missed.page;

@@ -114,6 +114,11 @@ impl Stream {
         matches!(self.stage, Stage::Live)
     }
 
+    /// Up to where it has been looked after.
+    pub(super) fn at(&self) -> Option<(Epoch, u64)> {
+        self.last
+    }
+
     /// Its answer is on its way, which tells of everything up to `snapshot`: what came meanwhile follows.
     pub(super) fn go_live(&mut self, snapshot: Option<Position>) -> Vec<Arrival> {
         self.last = snapshot.map(place);

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use mesh_backend::{Arrival, Key, Kind};
-use mesh_proto::{ConnId, Form, Position};
+use mesh_proto::{ConnId, Epoch, Form, Position};
 use tokio::time::{Instant, sleep_until};
 
 use super::listener::{Frames, Listener, Sent, Stream, Wants};
@@ -127,23 +127,36 @@ impl Hub {
         });
     }
 
-    /// Something is lost. Those who can be told are, before anything that comes later; everybody goes on after
-    /// `position`.
-    pub(crate) fn tell_gap(self: &Arc<Self>, key: &Key, text: &Bytes, position: Option<Position>) {
-        let Some(topic) = self.find(key) else { return };
-        let frame = mesh_ws::text(text);
+    /// Something is lost. Those who can be told are, before anything that comes later, and go on after `position`. `text`
+    /// says what it is to one that has everything up to a place; `None`: it misses nothing.
+    pub(crate) fn tell_gap(
+        self: &Arc<Self>,
+        key: &Key,
+        position: Option<Position>,
+        text: impl Fn(Option<(Epoch, u64)>) -> Result<Option<Bytes>>,
+    ) -> Result<()> {
+        let Some(topic) = self.find(key) else { return Ok(()) };
         topic.state.with(|state| {
-            state.followed = position.map_or(Followed::Unknown, Followed::At);
+            // Most of them are at one place.
+            let mut told = None;
             for listener in state.listeners.values_mut() {
                 let Some(stream) = listener.stream.as_mut().filter(|stream| stream.is_live()) else {
                     continue;
                 };
+                let at = stream.at();
+                let frame = match &told {
+                    Some((place, frame)) if *place == at => frame,
+                    _ => &told.insert((at, text(at)?.map(|text| mesh_ws::text(&text)))).1,
+                };
+                let Some(frame) = frame else { continue };
                 stream.jump(position);
                 if stream.wants.form == Form::Hello {
-                    listener.outbox.push(&frame);
+                    listener.outbox.push(frame);
                 }
             }
-        });
+            state.followed = position.map_or(Followed::Unknown, Followed::At);
+            Ok(())
+        })
     }
 
     /// All that was missing is handed out: what was kept follows. Whether something is missing again.
