@@ -91,6 +91,7 @@ impl From<BackendError> for MeshError {
         tracing::debug!(%error, "the backend failed");
         match error {
             BackendError::TooLarge(message) => Self::new(Code::TooLarge, message),
+            BackendError::Refused(message) => Self::bad_payload(message),
             BackendError::EditPanicked(_) => Self::new(Code::Internal, "internal error"),
             _ => Self::new(Code::Unavailable, "the backend is unavailable"),
         }

@@ -69,5 +69,5 @@ pub use metadata::ConnRef;
 pub use mount::{Listening, MeshService, PeerAddr};
 pub use pattern::{Pattern, any, prefix};
 pub use policy::{Channel, Record, RecordChange, Room};
-pub use record::{RecordRef, Versioned, Written};
+pub use record::{RecordRef, Transaction, Versioned, Written};
 pub use room::{Members, RoomRef};

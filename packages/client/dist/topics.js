@@ -97,6 +97,13 @@ export class Topics {
     }
     /** The server pushed something of ours. */
     push(command, push) {
+        if (command === "mesh/record-updates") {
+            // What one transaction wrote.
+            if (Array.isArray(push.updates))
+                for (const each of push.updates)
+                    this.push("mesh/record-update", { ...each });
+            return;
+        }
         const isRecord = command === "mesh/record-update";
         const name = isRecord ? push.recordId : push.channel;
         const topic = this.#topics.get((isRecord ? "record" : "channel") + String(name));

@@ -47,6 +47,7 @@ const topics = new Set([
     "mesh/subscription-message",
     "mesh/channel-gap",
     "mesh/record-update",
+    "mesh/record-updates",
 ]);
 const reserved = new Set([
     "ping",

@@ -111,6 +111,12 @@ export class Topics {
 
   /** The server pushed something of ours. */
   push(command: string, push: Payload): void {
+    if (command === "mesh/record-updates") {
+      // What one transaction wrote.
+      if (Array.isArray(push.updates))
+        for (const each of push.updates) this.push("mesh/record-update", { ...each });
+      return;
+    }
     const isRecord = command === "mesh/record-update";
     const name = isRecord ? push.recordId : push.channel;
     const topic = this.#topics.get((isRecord ? "record" : "channel") + String(name));

@@ -63,6 +63,7 @@ const topics: ReadonlySet<string> = new Set([
   "mesh/subscription-message",
   "mesh/channel-gap",
   "mesh/record-update",
+  "mesh/record-updates",
 ]);
 
 const reserved: ReadonlySet<string> = new Set([

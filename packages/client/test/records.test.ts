@@ -379,3 +379,27 @@ test("a channel and a record of one name are two", async () => {
   void world.client.unsubscribeChannel("doc:1");
   expect(socket.answer(true)).toMatchObject({ payload: { channel: "doc:1" } });
 });
+
+test("what one transaction wrote is handed on record by record", async () => {
+  const { world, socket, updates } = await subscribed();
+  const others = new Updates();
+  const done = world.client.subscribeRecord("doc:2", others.callback);
+  socket.answer(record("a", 3));
+  await done;
+  const push = (recordId: string, version: number, full: unknown) => ({
+    recordId,
+    full,
+    version,
+    tag: at(version).tag,
+    epoch,
+    offset: version,
+  });
+  socket.say({
+    command: "mesh/record-updates",
+    payload: { updates: [push("doc:2", 4, "b"), push("doc:1", 8, { n: 8 }), 7, null] },
+  });
+  expect(updates.all).toEqual([{ recordId: "doc:1", full: { n: 8 }, version: 8 }]);
+  expect(others.all.at(-1)).toEqual({ recordId: "doc:2", full: "b", version: 4 });
+  socket.say({ command: "mesh/record-updates", payload: { updates: 7 } });
+  expect(updates.all).toHaveLength(1);
+});

@@ -58,6 +58,8 @@ pub mod command {
     pub const DELETE_RECORD: &str = "mesh/delete-record";
     /// Server to client: a new version of a record.
     pub const RECORD_UPDATE: &str = "mesh/record-update";
+    /// Server to client: new versions of several records, which one transaction wrote.
+    pub const RECORD_UPDATES: &str = "mesh/record-updates";
     /// Watch who is present: answered `success: false` until presence exists.
     pub const SUBSCRIBE_PRESENCE: &str = "mesh/subscribe-presence";
     /// Server to client: say that you live.

@@ -26,6 +26,8 @@ pub(crate) trait Heard: Send {
 /// Hand out what arrives until the backend closes the inbox.
 pub(crate) async fn hand_out(hub: Arc<Hub>, mut arrivals: Arrivals, heard: impl Heard) {
     let (mut batch, mut bytes) = (0, 0);
+    // The parts of a transaction come one after the other.
+    let mut together: Vec<Arrival> = Vec::new();
     while let Some(received) = arrivals.recv().await {
         match received {
             Received::Arrival(arrival) => {
@@ -39,6 +41,14 @@ pub(crate) async fn hand_out(hub: Arc<Hub>, mut arrivals: Arrivals, heard: impl 
                     }
                 }
                 match arrival.control {
+                    None if arrival.group.is_some_and(|group| group.of > 1) => {
+                        let is_last = arrival.group.is_some_and(|group| group.index + 1 == group.of);
+                        together.push(arrival);
+                        if is_last {
+                            let parts = std::mem::take(&mut together);
+                            hub.fan_out_together(&parts).into_iter().for_each(|topic| heard.on_gap(topic));
+                        }
+                    }
                     None | Some(Control::Close(_)) => {
                         if hub.fan_out(topic.as_ref(), &arrival) {
                             heard.on_gap(arrival.topic);
@@ -48,6 +58,7 @@ pub(crate) async fn hand_out(hub: Arc<Hub>, mut arrivals: Arrivals, heard: impl 
                 }
             }
             Received::ContinuityLost => {
+                together.clear();
                 hub.hear_anew();
                 heard.on_lost();
                 hub.hold_all().into_iter().for_each(|topic| heard.on_gap(topic));

@@ -1,6 +1,6 @@
 //! One connection that listens to a topic, and how it takes what comes.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +63,12 @@ pub(super) struct Frames<'a> {
     pub(super) arrival: &'a Arrival,
     full: OnceCell<Option<Bytes>>,
     patch: OnceCell<Option<Bytes>>,
+    /// Where texts are put that can go into one frame with those of other arrivals.
+    together: Option<&'a Together>,
 }
+
+/// Texts of several arrivals, and whom they are for.
+pub(super) type Together = RefCell<Vec<(Arc<Outbox>, Bytes)>>;
 
 /// What became of an arrival.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,7 +82,11 @@ pub(super) enum Sent {
 
 impl<'a> Frames<'a> {
     pub(super) fn new(arrival: &'a Arrival) -> Self {
-        Self { arrival, full: OnceCell::new(), patch: OnceCell::new() }
+        Self { arrival, full: OnceCell::new(), patch: OnceCell::new(), together: None }
+    }
+
+    pub(super) fn put_together(self, together: Option<&'a Together>) -> Self {
+        Self { together, ..self }
     }
 
     pub(super) fn full(&self) -> Option<&Bytes> {
@@ -167,6 +176,13 @@ impl Stream {
         let Some(every) = self.wants.every else {
             let Some(frame) = patch.or_else(|| frames.full()) else { return Sent::No };
             self.has = at;
+            let text = if patch.is_some() { &arrival.patch } else { &arrival.full };
+            if let (Some(together), Some(text), Form::Hello) = (frames.together, text, self.wants.form)
+                && !outbox.has_much()
+            {
+                together.borrow_mut().push((outbox.clone(), text.clone()));
+                return Sent::Now;
+            }
             match frames.full() {
                 Some(full) if self.wants.latest => outbox.push_newest(frame, self.token, full),
                 _ => outbox.push(frame),

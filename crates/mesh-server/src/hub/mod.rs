@@ -6,6 +6,7 @@ mod listener;
 mod outbox;
 mod pipe;
 mod stream;
+mod together;
 mod uplink;
 
 use std::collections::{BTreeSet, HashMap};
@@ -159,7 +160,7 @@ impl Hub {
                 });
             }
             Audience::All if arrival.control.is_none() && topic.is_some_and(|topic| topic.is_stream()) => {
-                return topic.is_some_and(|topic| self.advance(topic, arrival));
+                return topic.is_some_and(|topic| self.advance(topic, arrival, None));
             }
             Audience::All => self.deliver_to(topic, arrival, |_| true),
             Audience::Except(ids) if ids.len() <= EXCEPT_LIST_MAX => {

@@ -142,13 +142,17 @@ impl Outbox {
     /// takes the place of all of it that waits.
     pub(crate) fn push_newest(self: &Arc<Self>, frame: &Bytes, of: NonZeroU64, whole: &Bytes) {
         let mark = self.change(|state| {
-            let much = state.blocked || state.bytes > CONFLATE_BYTES;
-            if much && state.conflate(of, whole) {
+            if state.has_much() && state.conflate(of, whole) {
                 return Next::Nothing;
             }
             state.queue(frame.clone(), Some(of), self.bytes_max)
         });
         self.after(mark);
+    }
+
+    /// Whether so much waits that newer frames of a subscription take the place of older ones.
+    pub(crate) fn has_much(&self) -> bool {
+        self.state.with(|state| state.has_much())
     }
 
     /// Bytes that may wait.
@@ -314,6 +318,10 @@ impl State {
         self.bytes += weight;
         self.queue.push_back(Queued { frame, of });
         if self.blocked || matches!(self.sink, Sink::Absent) { Next::Nothing } else { Next::Mark }
+    }
+
+    fn has_much(&self) -> bool {
+        self.blocked || self.bytes > CONFLATE_BYTES
     }
 
     /// Put this where the first frame of a subscription waits, and take out the others. Whether any waited.

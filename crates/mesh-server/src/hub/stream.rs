@@ -9,7 +9,7 @@ use mesh_backend::{Arrival, Key, Kind};
 use mesh_proto::{ConnId, Epoch, Form, Position};
 use tokio::time::{Instant, sleep_until};
 
-use super::listener::{Frames, Listener, Sent, Stream, Wants};
+use super::listener::{Frames, Listener, Sent, Stream, Together, Wants};
 use super::{Hub, Outbox, Topic, TopicState};
 use crate::error::Result;
 
@@ -174,7 +174,7 @@ impl Hub {
             for arrival in arrivals.by_ref() {
                 match state.followed.follow(&arrival) {
                     Next::Duplicate => {}
-                    Next::Fits => self.hand(state, &arrival, &mut late),
+                    Next::Fits => self.hand(state, &Frames::new(&arrival), &mut late),
                     Next::Gap => {
                         state.held = Some(Held::default());
                         return true;
@@ -188,7 +188,12 @@ impl Hub {
     }
 
     /// Hand an arrival to a topic's listeners, if it is the next one. Whether something is missing before it.
-    pub(super) fn advance(self: &Arc<Self>, topic: &Arc<Topic>, arrival: &Arrival) -> bool {
+    pub(super) fn advance(
+        self: &Arc<Self>,
+        topic: &Arc<Topic>,
+        arrival: &Arrival,
+        together: Option<&Together>,
+    ) -> bool {
         let mut late = Vec::new();
         let lost = topic.state.with(|state| {
             if let Some(held) = &mut state.held {
@@ -198,7 +203,7 @@ impl Hub {
             match state.followed.follow(arrival) {
                 Next::Duplicate => false,
                 Next::Fits => {
-                    self.hand(state, arrival, &mut late);
+                    self.hand(state, &Frames::new(arrival).put_together(together), &mut late);
                     false
                 }
                 Next::Gap => state.hold(),
@@ -217,17 +222,21 @@ impl Hub {
         let mut late = Vec::new();
         topic.state.with(|state| {
             if wanted(state) {
-                self.hand(state, arrival, &mut late);
+                self.hand(state, &Frames::new(arrival), &mut late);
             }
         });
         self.come_back(topic, late);
     }
 
-    fn hand(&self, state: &mut TopicState, arrival: &Arrival, late: &mut Vec<(Instant, ConnId, NonZeroU64)>) {
-        let frames = Frames::new(arrival);
+    fn hand(
+        &self,
+        state: &mut TopicState,
+        frames: &Frames<'_>,
+        late: &mut Vec<(Instant, ConnId, NonZeroU64)>,
+    ) {
         let mut count = 0;
         for (id, listener) in &mut state.listeners {
-            match listener.take(&frames) {
+            match listener.take(frames) {
                 Sent::Now => count += 1,
                 Sent::No => {}
                 Sent::At(at) => late.extend(listener.stream.as_ref().map(|stream| (at, *id, stream.token))),

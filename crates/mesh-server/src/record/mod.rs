@@ -5,6 +5,7 @@ mod change;
 mod hook;
 mod message;
 mod resync;
+mod transaction;
 mod write;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use serde_json::Value;
 pub(crate) use builtin::{delete, get, increment, patch, publish, subscribe, unsubscribe};
 use change::Change;
 pub(crate) use resync::read_on;
+pub use transaction::Transaction;
 use write::Write;
 pub use write::Written;
 

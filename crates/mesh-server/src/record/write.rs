@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use mesh_backend::{Announce, Audience, CellValue, Decision, Entry, Keep, Key, Outcome, Seen};
+use mesh_backend::{Announce, Audience, CellValue, Decision, Entry, Expect, Keep, Key, Outcome, Seen};
 use mesh_proto::patch::diff;
 use mesh_proto::{Code, ConnId, PatchLimits, Position, RecordName, Tag, Txn, scan};
 use serde::Serialize;
@@ -21,7 +21,7 @@ use crate::mesh::Mesh;
 use crate::policy::RecordChange;
 
 /// A subscriber that was away is given the value there is, so no step is kept.
-const KEEP: Keep = Keep { count_max: 0, bytes_max: 0, age_max: std::time::Duration::ZERO };
+pub(super) const KEEP: Keep = Keep { count_max: 0, bytes_max: 0, age_max: std::time::Duration::ZERO };
 
 pub(super) struct Write {
     pub(super) change: Change,
@@ -76,7 +76,7 @@ pub(super) async fn write(
     Ok((Written { version: position.offset, changed }, position, sum))
 }
 
-fn told(mesh: &Mesh, record: &RecordName, version: u64, value: Option<Bytes>, by: Option<ConnId>) {
+pub(super) fn told(mesh: &Mesh, record: &RecordName, version: u64, value: Option<Bytes>, by: Option<ConnId>) {
     let Some(policy) = mesh.0.records.find(record.as_str()) else { return };
     let hooks = if value.is_some() { &policy.on_update } else { &policy.on_remove };
     for told in hooks {
@@ -86,7 +86,7 @@ fn told(mesh: &Mesh, record: &RecordName, version: u64, value: Option<Bytes>, by
 }
 
 impl Write {
-    fn decide(
+    pub(super) fn decide(
         &self,
         seen: &Seen,
         record: &RecordName,
@@ -142,6 +142,11 @@ impl Write {
         scan(&json, depth_max, usize::MAX).map_err(|excess| MeshError::bad_payload(excess.to_string()))?;
         Ok(json.into())
     }
+}
+
+/// To be written over what is there.
+pub(super) fn expect(there: Option<&CellValue>) -> Expect {
+    there.map_or(Expect::Absent, |cell| Expect::Version(cell.position.epoch, cell.position.offset))
 }
 
 fn conflict(seen: &Seen) -> MeshError {
