@@ -47,7 +47,10 @@ async fn writers_of_eight_instances_are_all_served_though_some_are_slower() {
                 for _ in 0..50 {
                     let add = move |seen: &Seen| {
                         // It takes some of them longer to turn around.
-                        std::thread::sleep(Duration::from_micros(100 * instance));
+                        let until = tokio::time::Instant::now() + Duration::from_micros(100 * instance);
+                        while tokio::time::Instant::now() < until {
+                            std::hint::spin_loop();
+                        }
                         let now = seen
                             .value
                             .as_ref()

@@ -1,64 +1,12 @@
 //! Channels: what is published arrives once, in order, or a gap is told first. On memory, on a paused clock.
 
+#[path = "support/channels.rs"]
 mod support;
 
 use std::time::Duration;
 
-use mesh_server::testing::{Client, Cluster};
-use mesh_server::{Builder, Channel, Conn, Mesh, Name, Position, prefix};
 use serde_json::{Value, json};
-
-fn server() -> Builder<()> {
-    Mesh::builder()
-        .command("whoami", async |conn: Conn| conn.id())
-        .channel("secret:one", Channel::open().guard(async |_: Name| false).publish(async || false))
-        .channel("panics", Channel::open().guard(async || -> bool { panic!("on purpose") }))
-        .channel("hangs", Channel::open().guard(async || std::future::pending::<bool>().await))
-        .channel("live", Channel::open())
-        .channel(prefix("chat:"), Channel::open().history(50).publish(async || true))
-        .channel(prefix("long:"), Channel::open().history(20_000).history_bytes(64 << 20))
-        .channel(prefix("short:"), Channel::open().history(3))
-}
-
-async fn pair() -> Cluster<()> {
-    Cluster::start(2, |_| server()).await.expect("a cluster")
-}
-
-async fn greeted(cluster: &Cluster<()>, number: usize) -> Client {
-    let mut client = cluster.hello_client(number);
-    client.ask("mesh/hello", json!({"protocol": 1})).await;
-    client
-}
-
-async fn subscribe(client: &mut Client, mut payload: Value, channel: &str) -> Value {
-    payload["channel"] = channel.into();
-    client.ask("mesh/subscribe-channel", payload).await
-}
-
-/// The messages that have come.
-async fn heard(client: &mut Client) -> Vec<Value> {
-    let mut heard = Vec::new();
-    while let Some((command, mut payload)) = client.push().await {
-        match &*command {
-            "mesh/subscription-message" => heard.push(payload["message"].take()),
-            "mesh/channel-gap" => heard.push(json!({"gap": payload["reason"]})),
-            other => panic!("{other}"),
-        }
-    }
-    heard
-}
-
-async fn publish(cluster: &Cluster<()>, number: usize, channel: &str, message: Value) -> Option<Position> {
-    cluster.mesh(number).channel(channel).publish(&message).await.expect("published")
-}
-
-fn messages(answer: &Value) -> Vec<Value> {
-    answer["messages"].as_array().expect("messages").iter().map(|item| item["message"].clone()).collect()
-}
-
-fn place(answer: &Value) -> Value {
-    json!({"epoch": answer["epoch"], "offset": answer["offset"], "tag": answer["tag"]})
-}
+use support::{greeted, heard, messages, pair, place, publish, subscribe};
 
 #[tokio::test(start_paused = true)]
 async fn a_message_reaches_subscribers_of_all_instances_with_its_position() {
@@ -329,118 +277,6 @@ async fn what_follows_the_answer_is_held_from_an_origin_client_for_20_ms() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unsubscribing_is_answered_with_whether_one_was_subscribed() {
-    let cluster = pair().await;
-    let (mut one, mut other) = (greeted(&cluster, 0).await, greeted(&cluster, 0).await);
-    subscribe(&mut one, json!({}), "chat:1").await;
-    let leave = json!({"channel": "chat:1"});
-    assert_eq!(other.ask("mesh/unsubscribe-channel", leave.clone()).await, false, "trap cc");
-    assert_eq!(one.ask("mesh/unsubscribe-channel", leave.clone()).await, true);
-    assert_eq!(one.ask("mesh/unsubscribe-channel", leave).await, false);
-    publish(&cluster, 1, "chat:1", json!(1)).await;
-    assert_eq!(heard(&mut one).await, [json!(null); 0]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn trap_w_unsubscribing_and_subscribing_at_once_ends_as_the_last_wish_says() {
-    let cluster = pair().await;
-    let mut client = greeted(&cluster, 0).await;
-    for round in 0..100 {
-        for command in ["subscribe", "unsubscribe", "subscribe"] {
-            let command = format!("mesh/{command}-channel");
-            client.send(json!({"id": 1, "command": command, "payload": {"channel": "chat:1"}})).await;
-        }
-        for _ in 0..3 {
-            while client.recv().await.expect("a frame").get("id").is_none() {}
-        }
-        publish(&cluster, 1, "chat:1", json!(round)).await;
-        assert_eq!(heard(&mut client).await, [json!(round)]);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_channel_is_closed_unless_a_policy_opens_it() {
-    let cluster = pair().await;
-    let mut client = greeted(&cluster, 0).await;
-    for channel in
-        ["other", "secret:one", "panics", "hangs", "mesh/everybody", "presence:x", "c:chat:1", "chat"]
-    {
-        for command in ["mesh/subscribe-channel", "mesh/publish-channel", "mesh/get-channel-history"] {
-            let refused = client.command(command, json!({"channel": channel, "message": 1})).await;
-            assert_eq!(refused.expect_err(channel).code, "forbidden", "{command} {channel}");
-        }
-        assert!(
-            !client
-                .command("mesh/unsubscribe-channel", json!({"channel": channel}))
-                .await
-                .expect("no")
-                .as_bool()
-                .expect("a bool")
-        );
-    }
-    let refused = client.command("mesh/publish-channel", json!({"channel": "live", "message": 1})).await;
-    assert_eq!(refused.expect_err("off unless given").code, "forbidden");
-}
-
-#[tokio::test(start_paused = true)]
-async fn bad_input_is_answered_and_harms_nobody() {
-    let cluster = pair().await;
-    let (mut client, mut other) = (greeted(&cluster, 0).await, greeted(&cluster, 0).await);
-    subscribe(&mut other, json!({}), "chat:1").await;
-    let long = "x".repeat(256);
-    for (command, payload) in [
-        ("mesh/subscribe-channel", json!({})),
-        ("mesh/subscribe-channel", json!(null)),
-        ("mesh/subscribe-channel", json!({"channel": ""})),
-        ("mesh/subscribe-channel", json!({"channel": long})),
-        ("mesh/subscribe-channel", json!({"channel": 7})),
-        ("mesh/subscribe-channel", json!({"channel": "chat:1", "historyLimit": -1})),
-        ("mesh/subscribe-channel", json!({"channel": "chat:1", "historyLimit": "5"})),
-        ("mesh/subscribe-channel", json!({"channel": "chat:1", "historyLimit": 1.5})),
-        ("mesh/subscribe-channel", json!({"channel": "chat:1", "after": 5})),
-        (
-            "mesh/subscribe-channel",
-            json!({"channel": "chat:1", "after": {"epoch": "x", "offset": 1, "tag": "y"}}),
-        ),
-        ("mesh/subscribe-channel", json!({"channel": "chat:1", "maxRate": 0})),
-        ("mesh/subscribe-channel", json!({"channel": "chat:1", "maxRate": 1e300})),
-        ("mesh/publish-channel", json!({"channel": "chat:1"})),
-        ("mesh/publish-channel", json!({"channel": "chat:1", "message": 1, "txn": "x".repeat(65)})),
-        ("mesh/get-channel-history", json!({"channel": "chat:1", "limit": -1})),
-        ("mesh/get-channel-history", json!({"channel": "chat:1", "before": 1, "after": 1})),
-        ("mesh/unsubscribe-channel", json!({"channel": null})),
-    ] {
-        let refused = client.command(command, payload.clone()).await;
-        assert_eq!(refused.expect_err("bad").code, "bad_payload", "{command} {payload}");
-    }
-    let too_large = "x".repeat(256 * 1024);
-    let refused = cluster.mesh(0).channel("chat:1").publish(&too_large).await.expect_err("too large");
-    assert_eq!(refused.code.as_str(), "too_large");
-    publish(&cluster, 0, "chat:1", json!("fine")).await;
-    assert_eq!(heard(&mut other).await, [json!("fine")]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_connection_has_a_thousand_subscriptions_at_most() {
-    let cluster = pair().await;
-    let mut client = greeted(&cluster, 0).await;
-    for n in 0..1000 {
-        assert_eq!(subscribe(&mut client, json!({}), &format!("chat:{n}")).await["success"], true);
-    }
-    assert_eq!(subscribe(&mut client, json!({}), "chat:1000").await["code"], "too_large");
-    assert_eq!(subscribe(&mut client, json!({}), "chat:7").await["success"], true, "one it has");
-    assert_eq!(client.ask("mesh/unsubscribe-channel", json!({"channel": "chat:7"})).await, true);
-    for _ in 0..2000 {
-        assert_eq!(subscribe(&mut client, json!({}), "other").await["code"], "forbidden");
-    }
-    assert_eq!(
-        subscribe(&mut client, json!({}), "chat:1000").await["success"],
-        true,
-        "what was refused counts not"
-    );
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_thousand_messages_a_second_into_a_rate_of_ten_come_at_ten_with_the_last_one() {
     let cluster = pair().await;
     let mut client = greeted(&cluster, 1).await;
@@ -483,23 +319,4 @@ async fn history_is_read_without_subscribing_in_both_directions() {
     assert_eq!(read(json!({"after": 9})).await, (numbers(10..=10), false));
     assert_eq!(read(json!({"after": 99})).await, (Vec::new(), false));
     assert_eq!(read(json!({"limit": 0})).await, (Vec::new(), true));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_closed_connection_leaves_nothing_behind() {
-    let cluster = pair().await;
-    let mut stays = greeted(&cluster, 0).await;
-    subscribe(&mut stays, json!({}), "chat:1").await;
-    for _ in 0..100 {
-        let client = greeted(&cluster, 0).await;
-        client
-            .send(json!({"id": 1, "command": "mesh/subscribe-channel", "payload": {"channel": "chat:1"}}))
-            .await;
-        drop(client);
-    }
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let before = cluster.mesh(0).stats().delivered;
-    publish(&cluster, 1, "chat:1", json!(1)).await;
-    assert_eq!(heard(&mut stays).await, [json!(1)]);
-    assert_eq!(cluster.mesh(0).stats().delivered, before + 1);
 }
