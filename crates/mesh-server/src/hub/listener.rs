@@ -42,7 +42,7 @@ pub(super) struct Stream {
     pub(super) wants: Wants,
     stage: Stage,
     /// Up to where it has been looked after.
-    last: Option<(Epoch, u64)>,
+    last: Option<Position>,
     /// What its client has, once all that waits is sent: where `last` is, but for what was left out.
     has: Option<(Epoch, u64)>,
     /// Not before this.
@@ -124,14 +124,14 @@ impl Stream {
     }
 
     /// Up to where it has been looked after.
-    pub(super) fn at(&self) -> Option<(Epoch, u64)> {
+    pub(super) fn at(&self) -> Option<Position> {
         self.last
     }
 
     /// Its answer is on its way, which tells of everything up to `snapshot`: what came meanwhile follows.
     pub(super) fn go_live(&mut self, snapshot: Option<Position>) -> Vec<Arrival> {
-        self.last = snapshot.map(place);
-        self.has = self.last;
+        self.last = snapshot;
+        self.has = snapshot.map(place);
         let Stage::Opening(mut held, _) = std::mem::replace(&mut self.stage, Stage::Live) else {
             return Vec::new();
         };
@@ -144,7 +144,7 @@ impl Stream {
 
     /// From here on it is at `position`, whatever came before.
     pub(super) fn jump(&mut self, position: Option<Position>) {
-        self.last = position.map(place);
+        self.last = position;
     }
 
     fn take(&mut self, frames: &Frames<'_>, outbox: &Arc<Outbox>) -> Sent {
@@ -159,15 +159,13 @@ impl Stream {
             return Sent::No;
         }
         let at = arrival.position.map(place);
-        if let (Some((epoch, offset)), Some((life, last))) = (at, self.last)
-            && epoch == life
-            && offset <= last
+        if let (Some((epoch, offset)), Some(last)) = (at, self.last)
+            && epoch == last.epoch
+            && offset <= last.offset
         {
             return Sent::No;
         }
-        if at.is_some() {
-            self.last = at;
-        }
+        self.last = arrival.position.or(self.last);
         let follows = match (at, self.has) {
             (Some((epoch, offset)), Some((life, has))) => epoch == life && offset == has + 1,
             _ => false,

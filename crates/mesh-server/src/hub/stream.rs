@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use mesh_backend::{Arrival, Key, Kind};
-use mesh_proto::{ConnId, Epoch, Form, Position};
+use mesh_proto::{ConnId, Form, Position};
 use tokio::time::{Instant, sleep_until};
 
 use super::listener::{Frames, Listener, Sent, Stream, Together, Wants};
@@ -117,45 +117,68 @@ impl Hub {
         }
     }
 
-    /// Whatever subscribers have is not what there is: what is handed out next they get whatever its number.
-    pub(crate) fn start_over(&self, key: &Key) {
+    /// Where those are who are live on a topic, each place once.
+    pub(crate) fn places(&self, key: &Key) -> Vec<Position> {
+        let Some(topic) = self.find(key) else { return Vec::new() };
+        topic.state.with(|state| {
+            let mut places = Vec::new();
+            for at in state.live().filter_map(|(stream, _)| stream.at()) {
+                if !places.contains(&at) {
+                    places.push(at);
+                }
+            }
+            places
+        })
+    }
+
+    /// What those have who are at one of these places is not what there is, if it `is_over`: what is handed out next they
+    /// get whatever its number.
+    pub(crate) fn start_over(&self, key: &Key, places: &[Position], is_over: impl Fn(Position) -> bool) {
         let Some(topic) = self.find(key) else { return };
         topic.state.with(|state| {
-            state.followed = Followed::Unknown;
-            let streams = state.listeners.values_mut().filter_map(|listener| listener.stream.as_mut());
-            streams.filter(|stream| stream.is_live()).for_each(|stream| stream.jump(None));
+            let mut any = matches!(state.followed, Followed::At(at) if is_over(at));
+            for (stream, _) in state.live() {
+                if stream.at().is_some_and(|at| places.contains(&at) && is_over(at)) {
+                    stream.jump(None);
+                    any = true;
+                }
+            }
+            if any {
+                state.followed = Followed::Unknown;
+            }
         });
     }
 
     /// Something is lost. Those who can be told are, before anything that comes later, and go on after `position`. `text`
-    /// says what it is to one that has everything up to a place; `None`: it misses nothing.
+    /// says what it is to who is at a place; `None`: it misses nothing. Whether anybody does, or this instance itself.
     pub(crate) fn tell_gap(
-        self: &Arc<Self>,
+        &self,
         key: &Key,
         position: Option<Position>,
-        text: impl Fn(Option<(Epoch, u64)>) -> Result<Option<Bytes>>,
-    ) -> Result<()> {
-        let Some(topic) = self.find(key) else { return Ok(()) };
+        itself: bool,
+        text: impl Fn(Option<Position>) -> Result<Option<Bytes>>,
+    ) -> Result<bool> {
+        let Some(topic) = self.find(key) else { return Ok(false) };
         topic.state.with(|state| {
-            // Most of them are at one place.
-            let mut told = None;
-            for listener in state.listeners.values_mut() {
-                let Some(stream) = listener.stream.as_mut().filter(|stream| stream.is_live()) else {
-                    continue;
-                };
+            let (mut any, mut told) = (itself, None);
+            for (stream, outbox) in state.live() {
+                // Most of them are at one place.
                 let at = stream.at();
                 let frame = match &told {
                     Some((place, frame)) if *place == at => frame,
                     _ => &told.insert((at, text(at)?.map(|text| mesh_ws::text(&text)))).1,
                 };
                 let Some(frame) = frame else { continue };
+                any = true;
                 stream.jump(position);
                 if stream.wants.form == Form::Hello {
-                    listener.outbox.push(frame);
+                    outbox.push(frame);
                 }
             }
-            state.followed = position.map_or(Followed::Unknown, Followed::At);
-            Ok(())
+            if any {
+                state.followed = position.map_or(Followed::Unknown, Followed::At);
+            }
+            Ok(any)
         })
     }
 
@@ -357,6 +380,15 @@ impl Topic {
 }
 
 impl TopicState {
+    /// Those whose answer is on its way.
+    fn live(&mut self) -> impl Iterator<Item = (&mut Stream, &Arc<Outbox>)> {
+        let streams = self
+            .listeners
+            .values_mut()
+            .filter_map(|Listener { stream, outbox }| Some((stream.as_deref_mut()?, &*outbox)));
+        streams.filter(|(stream, _)| stream.is_live())
+    }
+
     /// Whether somebody has to make the topic good, and nobody does yet.
     fn hold(&mut self) -> bool {
         if self.listeners.is_empty() {
