@@ -7,8 +7,9 @@ use mesh_server::testing::Client;
 use mesh_server::{ConnId, Mesh};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
+use super::reader::{Asked, Order, Reader};
 use super::run::Trace;
 
 /// Frames that wait to be sent. None do on a paused clock.
@@ -18,9 +19,18 @@ const FRAMES: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Caller {
     frames: mpsc::Sender<Value>,
-    seen: Arc<Mutex<Seen>>,
+    line: Line,
     /// Which instance it is connected to.
     pub(super) instance: usize,
+}
+
+/// What a connection and its client have in common.
+#[derive(Clone, Debug)]
+struct Line {
+    seen: Arc<Mutex<Seen>>,
+    reader: Arc<Mutex<Reader>>,
+    /// Which of the client's connections it is.
+    conn: u64,
 }
 
 /// What it was told.
@@ -36,67 +46,136 @@ pub(super) struct Seen {
     pub(super) ended: Option<String>,
 }
 
+fn lock<T, R>(it: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
+    f(&mut it.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Line {
+    /// The frame that asks for something.
+    fn frame(&self, (command, payload, asked): Order) -> Value {
+        let id = lock(&self.seen, |seen| {
+            seen.sent += 1;
+            seen.sent
+        });
+        lock(&self.reader, |reader| reader.asks(id, asked));
+        json!({"id": id, "command": command, "payload": payload})
+    }
+
+    /// Take a frame in. What is asked for next.
+    fn hear(&self, frame: &Value) -> Vec<Order> {
+        let knows = lock(&self.seen, |seen| note(seen, frame));
+        lock(&self.reader, |reader| {
+            // What comes on a connection that is over for the client counts for nothing.
+            if !reader.is(self.conn) {
+                return Vec::new();
+            }
+            let orders = reader.hear(frame);
+            if knows { reader.connected() } else { orders }
+        })
+    }
+
+    /// When something is to be asked for again.
+    fn due(&self) -> Option<Instant> {
+        lock(&self.reader, |reader| reader.due().filter(|_| reader.is(self.conn)))
+    }
+}
+
 impl Caller {
-    pub(super) fn dial(mesh: &Mesh, instance: usize, number: usize, trace: Trace) -> Self {
+    pub(super) fn dial(
+        mesh: &Mesh,
+        instance: usize,
+        number: usize,
+        reader: &Arc<Mutex<Reader>>,
+        trace: Trace,
+    ) -> Self {
         let (frames, mut to_send) = mpsc::channel::<Value>(FRAMES);
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let (mut client, log) = (Client::dial(mesh), seen.clone());
+        let (conn, is_origin) = lock(reader, |reader| (reader.begin(), reader.is_origin));
+        let line = Line { seen: Arc::default(), reader: reader.clone(), conn };
+        let mut client = if is_origin { Client::dial(mesh) } else { Client::dial_hello(mesh) };
+        let there = line.clone();
         tokio::spawn(async move {
             let mut last = String::from("cut off");
             loop {
-                tokio::select! {
+                let due = there.due();
+                let orders = tokio::select! {
                     biased;
                     frame = client.recv() => match frame {
                         None => break,
-                        Some(Value::String(close)) => last = close,
+                        Some(Value::String(close)) => {
+                            last = close;
+                            Vec::new()
+                        }
                         Some(frame) if frame["command"] == "ping" => {
                             client.send(json!({"command": "pong", "payload": {}})).await;
+                            Vec::new()
                         }
                         Some(frame) => {
                             trace.note(Instant::now(), number, &frame);
-                            note(&mut log.lock().unwrap_or_else(PoisonError::into_inner), &frame);
+                            there.hear(&frame)
                         }
                     },
                     frame = to_send.recv() => match frame {
                         None => return,
-                        Some(frame) => client.send(frame).await,
+                        Some(frame) => {
+                            client.send(frame).await;
+                            Vec::new()
+                        }
                     },
+                    () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                        lock(&there.reader, |reader| reader.try_again(Instant::now()))
+                    }
+                };
+                for order in orders {
+                    client.send(there.frame(order)).await;
                 }
             }
-            log.lock().unwrap_or_else(PoisonError::into_inner).ended = Some(last);
+            lock(&there.seen, |seen| seen.ended = Some(last));
         });
-        let caller = Self { frames, seen, instance };
+        let caller = Self { frames, line, instance };
+        if !is_origin {
+            caller.request("mesh/hello", &json!({"protocol": 1}));
+        }
         caller.request("whoami", &Value::Null);
         caller
     }
 
     /// Ask for something, without waiting for the answer.
-    pub(super) fn request(&self, command: &str, payload: &Value) {
-        let id = self.with(|seen| {
-            seen.sent += 1;
-            seen.sent
-        });
-        let frame = json!({"id": id, "command": command, "payload": payload});
-        // One that is gone has said so.
-        let _ = self.frames.try_send(frame);
+    pub(super) fn request(&self, command: &'static str, payload: &Value) {
+        self.order((command, payload.clone(), Asked::Nothing));
     }
 
-    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Seen) -> R) -> R {
-        f(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The same, of what the client follows.
+    pub(super) fn order(&self, order: Order) {
+        // One that is gone has said so.
+        let _ = self.frames.try_send(self.line.frame(order));
+    }
+
+    /// The client as far as it follows something.
+    pub(super) fn reader<R>(&self, f: impl FnOnce(&mut Reader) -> R) -> R {
+        lock(&self.line.reader, f)
+    }
+
+    /// Hang up.
+    pub(super) fn end(self) -> Seen {
+        self.reader(Reader::end);
+        self.seen()
     }
 
     pub(super) fn seen(&self) -> Seen {
-        self.with(|seen| seen.clone())
+        lock(&self.line.seen, |seen| seen.clone())
     }
 }
 
-fn note(seen: &mut Seen, frame: &Value) {
+/// Whether it says who the client is.
+fn note(seen: &mut Seen, frame: &Value) -> bool {
     if let Some(id) = frame["id"].as_u64() {
         *seen.answers.entry(id).or_default() += 1;
         if frame["command"] == "whoami" {
             seen.id = frame["payload"].as_str().and_then(|id| id.parse().ok());
+            return seen.id.is_some();
         }
     } else if let Some(number) = frame["payload"]["n"].as_u64() {
         *seen.told.entry(number).or_default() += 1;
     }
+    false
 }

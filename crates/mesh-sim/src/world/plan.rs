@@ -8,6 +8,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use super::stage::Kind;
+use super::streams::{CHANNELS, Change, Flavour, RECORDS, SECRET, Topic};
 
 /// One world.
 #[derive(Clone, Debug)]
@@ -67,6 +68,20 @@ pub enum Act {
     Tell(usize, usize),
     /// An instance tells everybody something.
     TellAll(usize),
+    /// A client follows a channel or a record, or follows it in another way.
+    Follow(usize, Topic, Flavour),
+    /// It does no more.
+    Unfollow(usize, Topic),
+    /// It reads on in a channel without being told to.
+    Read(usize, usize),
+    /// It publishes on a channel.
+    Publish(usize, usize),
+    /// It writes a record.
+    Write(usize, usize, Change),
+    /// An instance publishes on a channel.
+    PublishFrom(usize, usize),
+    /// An instance writes a record.
+    WriteFrom(usize, usize, Change),
     /// An instance ends with everything on it.
     Kill(usize),
     /// Another starts in its place.
@@ -145,6 +160,8 @@ impl Plan {
             at += Duration::from_millis(rng.random_range(1..=2 * pace));
             let act = if rng.random_bool(faults) {
                 fault(&mut rng, kind, scale, weather)
+            } else if rng.random_bool(0.6) {
+                streams(&mut rng, scale)
             } else {
                 life(&mut rng, scale)
             };
@@ -178,6 +195,35 @@ fn life(rng: &mut StdRng, scale: Scale) -> Act {
         76..96 => Act::Tell(instance, room),
         96..98 => Act::TellAll(instance),
         _ => Act::Start(instance),
+    }
+}
+
+fn streams(rng: &mut StdRng, scale: Scale) -> Act {
+    let (instance, client) = (rng.random_range(0..scale.instances), rng.random_range(0..scale.clients));
+    let (channel, record) = (rng.random_range(0..SECRET), rng.random_range(0..RECORDS.len()));
+    let flavours = [Flavour::Whole, Flavour::Patch, Flavour::Patch, Flavour::Latest, Flavour::Rate];
+    let flavour = *flavours.choose(rng).unwrap_or(&Flavour::Whole);
+    let topic = match rng.random_range(0..20) {
+        0 => Topic::Channel(SECRET),
+        1..10 => Topic::Record(record),
+        _ => Topic::Channel(channel),
+    };
+    let change = match rng.random_range(0..20) {
+        0..8 => Change::Increment,
+        8..10 => Change::Set,
+        10..14 => Change::Merge,
+        14..16 => Change::Patch,
+        16..17 => Change::Delete,
+        _ => Change::Compare,
+    };
+    match rng.random_range(0..100) {
+        0..20 => Act::Follow(client, topic, flavour),
+        20..23 => Act::Unfollow(client, topic),
+        23..26 => Act::Read(client, rng.random_range(0..2)),
+        26..46 => Act::Publish(client, channel),
+        46..60 => Act::PublishFrom(instance, rng.random_range(0..CHANNELS.len())),
+        60..88 => Act::Write(client, record, change.of(record)),
+        _ => Act::WriteFrom(instance, record, change.of(record)),
     }
 }
 

@@ -10,8 +10,11 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::caller::{Caller, Seen};
+use super::ledger::Ledger;
 use super::plan::{Act, Plan, StoreFault};
+use super::reader::{Order, Reader};
 use super::stage::{Bug, Stage};
+use super::streams::{CHANNELS, Change};
 use super::verdict;
 
 /// How long a world has, after the last fault, until everything has to be as it must.
@@ -28,6 +31,10 @@ pub struct Outcome {
     pub time: Duration,
     /// Pushes that clients got.
     pub delivered: u64,
+    /// Messages and versions that clients handed out.
+    pub followed: u64,
+    /// Times that clients were told that something is missing.
+    pub gaps: u64,
     /// Lives that instances began anew.
     pub revivals: u64,
 }
@@ -79,6 +86,9 @@ impl Hooks {
 pub(super) struct World {
     pub(super) stage: Stage,
     pub(super) callers: Vec<Option<Caller>>,
+    /// What each client knows, over all its connections.
+    pub(super) readers: Vec<Arc<Mutex<Reader>>>,
+    pub(super) ledger: Ledger,
     /// Connections that are over, by a hang-up or with their instance.
     pub(super) past: Vec<(Seen, bool)>,
     pub(super) hooks: Hooks,
@@ -88,6 +98,10 @@ pub(super) struct World {
     pub(super) killed: bool,
     /// Whether calls or publications were lost or late.
     pub(super) faulted: bool,
+    /// Whether calls over a link to the store were lost.
+    pub(super) cut: bool,
+    /// Whether what was published was lost, and nobody told.
+    pub(super) lost: bool,
     /// How often the store lost its last writes.
     pub(super) forgot: u32,
     told: u64,
@@ -106,16 +120,24 @@ async fn live(plan: &Plan, bug: Option<Bug>) -> Outcome {
     let stage = Stage::set(plan.seed, plan.kind, plan.scale.instances, &hooks, bug).await;
     let stage = stage.expect("a world whose store is there at first");
     let callers = (0..plan.scale.clients).map(|_| None).collect();
+    let ledger = Ledger::default();
+    // One of three is of the origin.
+    let reader = |who| Arc::new(Mutex::new(Reader::new(who, who % 3 == 2, ledger.clone())));
+    let readers = (0..plan.scale.clients).map(reader).collect();
     let (past, rooms) = (Vec::new(), plan.scale.rooms);
     let mut world = World {
         stage,
         callers,
+        readers,
+        ledger,
         past,
         hooks,
         trace,
         rooms,
         killed: false,
         faulted: false,
+        cut: false,
+        lost: false,
         forgot: 0,
         told: 0,
     };
@@ -146,7 +168,8 @@ async fn live(plan: &Plan, bug: Option<Bug>) -> Outcome {
     let seen = world.past.iter().map(|(seen, _)| seen.clone()).chain(open);
     let delivered = seen.map(|seen| seen.told.values().map(|times| u64::from(*times)).sum::<u64>()).sum();
     let trace = world.trace.hasher.lock().unwrap_or_else(PoisonError::into_inner).finish();
-    Outcome { violations, trace, time: began.elapsed(), delivered, revivals }
+    let (followed, gaps) = world.ledger.with(|book| (book.delivered, book.gaps));
+    Outcome { violations, trace, time: began.elapsed(), delivered, followed, gaps, revivals }
 }
 
 pub(super) fn room_name(room: usize) -> String {
@@ -160,7 +183,7 @@ impl World {
         self.told
     }
 
-    fn mesh(&self, instance: usize) -> Option<Mesh> {
+    pub(super) fn mesh(&self, instance: usize) -> Option<Mesh> {
         self.stage.runs(instance).then(|| self.stage.cluster.mesh(instance).clone())
     }
 
@@ -174,7 +197,10 @@ impl World {
                 let gone = self.callers[client].as_ref().is_none_or(|caller| caller.seen().ended.is_some());
                 if let Some(mesh) = self.mesh(instance).filter(|_| gone) {
                     self.forget(client, false);
-                    let caller = Caller::dial(&mesh, instance, client, self.trace.clone());
+                    let caller = {
+                        let reader = &self.readers[client];
+                        Caller::dial(&mesh, instance, client, reader, self.trace.clone())
+                    };
                     self.callers[client] = Some(caller);
                 }
             }
@@ -213,8 +239,34 @@ impl World {
                     tokio::spawn(async move { mesh.broadcast("told", &json!({"n": n})).await });
                 }
             }
+            Act::Follow(client, topic, flavour) => {
+                // Also who is away may want something.
+                let order = self.reader(client, |reader| reader.follow(topic, flavour));
+                self.order(client, order);
+            }
+            Act::Unfollow(client, topic) => {
+                let order = self.reader(client, |reader| reader.unfollow(topic));
+                self.order(client, order);
+            }
+            Act::Read(client, channel) => {
+                let order = self.reader(client, |reader| reader.read(channel));
+                self.order(client, order);
+            }
+            Act::Publish(client, channel) => {
+                let number = self.number();
+                let order = self.reader(client, |reader| reader.publish(channel, number));
+                self.order(client, order);
+            }
+            Act::Write(client, record, change) => {
+                let number = self.number();
+                let order = self.reader(client, |reader| reader.write(record, change, number));
+                self.order(client, order);
+            }
+            Act::PublishFrom(instance, channel) => self.publish(instance, channel),
+            Act::WriteFrom(instance, record, change) => self.write(instance, record, change),
             Act::Kill(instance) if self.stage.cluster.alive().len() > 1 && self.stage.runs(instance) => {
                 self.killed = true;
+                self.ledger.with(|book| book.faulted = true);
                 self.stage.kill(instance);
                 for client in 0..self.callers.len() {
                     if self.callers[client].as_ref().is_some_and(|caller| caller.instance == instance) {
@@ -229,13 +281,77 @@ impl World {
             Act::Kill(_) | Act::Start(_) => {}
             Act::CutOff(..) | Act::BlackHole(..) | Act::Flaky(..) | Act::Store(..) => {
                 self.faulted = true;
+                self.doubt(act);
                 self.forgot += u32::from(matches!(act, Act::Store(StoreFault::FailOver(_), _)));
                 self.stage.begin(act);
             }
         }
     }
 
-    fn request(&self, client: usize, command: &str, room: usize) {
+    /// What a fault means for what has to hold.
+    fn doubt(&mut self, act: Act) {
+        let on_redis = self.stage.redis.is_some();
+        let Act::Store(fault, _) = act else {
+            self.cut = true;
+            return self.ledger.with(|book| book.faulted = true);
+        };
+        if !on_redis {
+            return;
+        }
+        let lossy = matches!(
+            fault,
+            StoreFault::DownEmpty | StoreFault::Emptied | StoreFault::FailOver(_) | StoreFault::Evict
+        );
+        self.lost |= matches!(fault, StoreFault::LoseMessages);
+        self.ledger.with(|book| (book.faulted, book.lossy) = (true, book.lossy || lossy));
+    }
+
+    /// An instance publishes on a channel, and nobody waits for it.
+    pub(super) fn publish(&mut self, instance: usize, channel: usize) {
+        let number = self.number();
+        let Some(mesh) = self.mesh(instance) else { return };
+        let ledger = self.ledger.clone();
+        ledger.with(|book| book.publishes(number, channel));
+        tokio::spawn(async move {
+            let published = mesh.channel(CHANNELS[channel]).publish(&json!({"n": number})).await;
+            ledger.with(|book| match published {
+                Ok(position) => book.was_published(number, Ok(position)),
+                Err(error) => book.was_published(number, Err(error.code.as_str())),
+            });
+        });
+    }
+
+    /// An instance writes a record, and nobody waits for it.
+    pub(super) fn write(&mut self, instance: usize, record: usize, change: Change) {
+        let number = self.number();
+        let Some(mesh) = self.mesh(instance) else { return };
+        let ledger = self.ledger.clone();
+        let counts = change == Change::Increment;
+        if counts {
+            ledger.with(|book| book.adds(record));
+        }
+        tokio::spawn(async move {
+            let written = change.write(&mesh, record, number).await;
+            if counts {
+                ledger.with(|book| match written {
+                    Ok(()) => book.was_added(record, Ok(())),
+                    Err(error) => book.was_added(record, Err(error.code.as_str())),
+                });
+            }
+        });
+    }
+
+    fn reader<R>(&self, client: usize, f: impl FnOnce(&mut Reader) -> R) -> R {
+        f(&mut self.readers[client].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn order(&self, client: usize, order: Option<Order>) {
+        if let (Some(caller), Some(order)) = (&self.callers[client], order) {
+            caller.order(order);
+        }
+    }
+
+    fn request(&self, client: usize, command: &'static str, room: usize) {
         if let Some(caller) = &self.callers[client] {
             caller.request(command, &json!({"roomName": room_name(room)}));
         }
@@ -253,9 +369,9 @@ impl World {
     }
 
     /// `meant`: that its connection is over is as it should be.
-    fn forget(&mut self, client: usize, meant: bool) {
+    pub(super) fn forget(&mut self, client: usize, meant: bool) {
         if let Some(caller) = self.callers[client].take() {
-            self.past.push((caller.seen(), meant));
+            self.past.push((caller.end(), meant));
         }
     }
 }

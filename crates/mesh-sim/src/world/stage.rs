@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::plan::{Act, StoreFault};
 use super::run::Hooks;
+use super::streams;
 use crate::lie::Lying;
 use crate::redis::{Client, Data, Direction, Redis, Whom};
 
@@ -34,7 +35,7 @@ pub enum Bug {
 
 pub(super) struct Stage {
     pub(super) cluster: Cluster<()>,
-    redis: Option<Redis>,
+    pub(super) redis: Option<Redis>,
     /// How many faults of each instance are under way.
     cut: Vec<usize>,
 }
@@ -171,9 +172,7 @@ fn server(hooks: &Hooks) -> Builder<()> {
     let room = Room::open()
         .on_join(async move |conn: Conn, Name(room): Name| joined.joined(conn.id(), &room))
         .on_leave(async move |conn: Conn, Name(room): Name| left.left(conn.id(), &room));
-    Mesh::builder()
-        // Measured by nobody here, and half of all frames.
-        .limits(|limits| limits.latency_interval = Duration::from_secs(86_400))
+    streams::serve(Mesh::builder())
         .room(any(), room)
         .command("whoami", async |conn: Conn| conn.id())
         .command("slow", async || sleep(Duration::from_millis(700)).await)

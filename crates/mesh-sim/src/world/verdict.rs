@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::caller::Seen;
+use super::followed;
 use super::run::{World, room_name};
 
 /// For what is published now to arrive.
@@ -35,6 +36,8 @@ pub(super) async fn judge(world: &mut World) -> Vec<String> {
     }
     hooks(world, &local, &mut found);
     told(world, &local, &mut found).await;
+    followed::judge(world, &mut found).await;
+    followed::leftovers(world, &mut found).await;
     found
 }
 
