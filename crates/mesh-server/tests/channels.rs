@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use mesh_server::testing::Client;
 use serde_json::{Value, json};
 use support::{greeted, heard, messages, pair, place, publish, subscribe};
 
@@ -262,6 +263,33 @@ async fn who_came_while_its_instance_was_deaf_is_told_of_no_gap_before_that() {
     cluster.heal(1);
     assert_eq!(heard(&mut early).await, [json!({"gap": "expired"}), json!(4), json!(5), json!(6)]);
     assert_eq!(heard(&mut late).await, [json!(6)], "it has all before that");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_comes_behind_what_waits_and_before_what_is_newer() {
+    let cluster = pair().await;
+    let (mut spaced, mut slow) = (greeted(&cluster, 1).await, Client::dial_with(cluster.mesh(1), true, 1));
+    slow.ask("mesh/hello", json!({"protocol": 1})).await;
+    subscribe(&mut spaced, json!({"maxRate": 0.2}), "live").await;
+    subscribe(&mut slow, json!({"latest": true}), "live").await;
+    let long = |n: u32| json!([n, "x".repeat(4000)]);
+    for n in 1..=50 {
+        publish(&cluster, 0, "live", long(n)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    cluster.partition(1);
+    cluster.heal(1);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for n in 51..=60 {
+        publish(&cluster, 0, "live", long(n)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(heard(&mut spaced).await, [long(1), long(50), json!({"gap": "no_history"}), long(60)]);
+    let slow = heard(&mut slow).await;
+    let gap = slow.iter().position(|it| it.is_object()).expect("told");
+    assert_eq!(slow[gap - 1], long(50), "{}", slow.len());
+    assert_eq!(slow.last(), Some(&long(60)));
+    assert!(slow[gap + 1..].iter().all(|it| it[0].as_u64() > Some(50)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -181,6 +181,23 @@ async fn what_an_instance_missed_while_cut_off_is_healed_by_one_whole_value() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_came_while_its_instance_was_deaf_is_given_no_version_twice() {
+    let (cluster, _) = cluster(2).await;
+    let (mut early, mut late) = (greeted(&cluster, 1).await, greeted(&cluster, 1).await);
+    subscribe(&mut early, json!({}), "doc:1").await;
+    let second = Duration::from_secs(1);
+    cluster.faults(1).delay_arrivals(second..second);
+    cluster.mesh(0).record("doc:1").set(&json!(1)).await.expect("written");
+    assert_eq!(subscribe(&mut late, json!({}), "doc:1").await["version"], 1);
+    cluster.partition(1);
+    tokio::time::sleep(2 * second).await;
+    cluster.heal(1);
+    let versions = |updates: Vec<Value>| updates.iter().map(|it| it["version"].clone()).collect::<Vec<_>>();
+    assert_eq!(versions(updates(&mut early).await), [1]);
+    assert_eq!(versions(updates(&mut late).await), [0; 0], "it has that");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_thousand_updates_a_second_into_a_rate_of_ten_come_at_ten_with_the_last_one() {
     let (cluster, _) = cluster(2).await;
     for mode in ["full", "patch"] {

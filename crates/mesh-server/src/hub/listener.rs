@@ -67,8 +67,8 @@ pub(super) struct Frames<'a> {
     together: Option<&'a Together>,
 }
 
-/// Texts of several arrivals, and whom they are for.
-pub(super) type Together = RefCell<Vec<(Arc<Outbox>, Bytes)>>;
+/// Texts of several arrivals, and whom they are for: of which connection which subscription.
+pub(super) type Together = RefCell<Vec<(Arc<Outbox>, NonZeroU64, Bytes)>>;
 
 /// What became of an arrival.
 #[derive(Debug, PartialEq, Eq)]
@@ -178,7 +178,7 @@ impl Stream {
             if let (Some(together), Some(text), Form::Hello) = (frames.together, text, self.wants.form)
                 && !outbox.has_much()
             {
-                together.borrow_mut().push((outbox.clone(), text.clone()));
+                together.borrow_mut().push((outbox.clone(), self.token, text.clone()));
                 return Sent::Now;
             }
             match frames.full() {
@@ -208,8 +208,16 @@ impl Stream {
         if Instant::now() < self.next {
             return false;
         }
+        if self.waits.is_some() {
+            self.next = Instant::now() + every;
+        }
+        self.send_waiting(outbox)
+    }
+
+    /// Send what waits at once: something comes that it must not follow.
+    pub(super) fn send_waiting(&mut self, outbox: &Arc<Outbox>) -> bool {
         let Some((frame, at)) = self.waits.take() else { return false };
-        (self.has, self.next) = (at, Instant::now() + every);
+        self.has = at;
         outbox.push_newest(&frame, self.token, &frame);
         true
     }

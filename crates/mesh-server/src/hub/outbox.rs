@@ -155,6 +155,16 @@ impl Outbox {
         self.state.with(|state| state.has_much())
     }
 
+    /// The same behind what waits of some subscriptions: from here on nothing newer takes the place of that.
+    pub(crate) fn push_behind(self: &Arc<Self>, frame: &Bytes, of: &[NonZeroU64]) {
+        let mark = self.change(|state| {
+            let waits = state.queue.iter_mut().filter(|queued| queued.of.is_some_and(|it| of.contains(&it)));
+            waits.for_each(|queued| queued.of = None);
+            state.queue(frame.clone(), None, self.bytes_max)
+        });
+        self.after(mark);
+    }
+
     /// Bytes that may wait.
     pub(crate) fn bytes_max(&self) -> usize {
         self.bytes_max

@@ -170,9 +170,10 @@ impl Hub {
                 };
                 let Some(frame) = frame else { continue };
                 any = true;
+                stream.send_waiting(outbox);
                 stream.jump(position);
                 if stream.wants.form == Form::Hello {
-                    outbox.push(frame);
+                    outbox.push_behind(frame, &[stream.token]);
                 }
             }
             if any {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -22,16 +23,19 @@ impl Hub {
                 lost.push(arrival.topic.clone());
             }
         }
-        let mut for_each: IndexMap<ConnId, (Arc<Outbox>, Vec<Bytes>)> = IndexMap::new();
-        for (outbox, text) in together.into_inner() {
-            for_each.entry(outbox.id).or_insert_with(|| (outbox, Vec::new())).1.push(text);
+        let mut for_each: IndexMap<ConnId, (Arc<Outbox>, Vec<NonZeroU64>, Vec<Bytes>)> = IndexMap::new();
+        for (outbox, of, text) in together.into_inner() {
+            let (_, all, texts) = for_each.entry(outbox.id).or_insert_with(|| (outbox, vec![], vec![]));
+            all.push(of);
+            texts.push(text);
         }
         // Encoded once for all that get the same texts, which are the same bytes in memory.
         let mut frames: HashMap<Vec<usize>, Bytes> = HashMap::new();
-        for (outbox, texts) in for_each.into_values() {
+        for (outbox, of, texts) in for_each.into_values() {
             let which = texts.iter().map(|text| text.as_ptr() as usize).collect();
             let frame = frames.entry(which).or_insert_with(|| mesh_ws::text(&joined(&texts)));
-            outbox.push(frame);
+            // Not before what waits of these records, and nothing newer may overtake it.
+            outbox.push_behind(frame, &of);
         }
         lost
     }
