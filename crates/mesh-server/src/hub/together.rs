@@ -12,6 +12,14 @@ use mesh_proto::{ConnId, command};
 
 use super::{Hub, Outbox};
 
+/// What one connection gets.
+struct Parts {
+    outbox: Arc<Outbox>,
+    /// Of which of its subscriptions.
+    of: Vec<NonZeroU64>,
+    texts: Vec<Bytes>,
+}
+
 impl Hub {
     /// Hand out arrivals of one transaction. Of which topics something is missing.
     pub(super) fn fan_out_together(self: &Arc<Self>, arrivals: &[Arrival]) -> Vec<Key> {
@@ -23,15 +31,17 @@ impl Hub {
                 lost.push(arrival.topic.clone());
             }
         }
-        let mut for_each: IndexMap<ConnId, (Arc<Outbox>, Vec<NonZeroU64>, Vec<Bytes>)> = IndexMap::new();
+        let mut for_each: IndexMap<ConnId, Parts> = IndexMap::new();
         for (outbox, of, text) in together.into_inner() {
-            let (_, all, texts) = for_each.entry(outbox.id).or_insert_with(|| (outbox, vec![], vec![]));
-            all.push(of);
-            texts.push(text);
+            let id = outbox.id;
+            let new = || Parts { outbox, of: Vec::new(), texts: Vec::new() };
+            let parts = for_each.entry(id).or_insert_with(new);
+            parts.of.push(of);
+            parts.texts.push(text);
         }
         // Encoded once for all that get the same texts, which are the same bytes in memory.
         let mut frames: HashMap<Vec<usize>, Bytes> = HashMap::new();
-        for (outbox, of, texts) in for_each.into_values() {
+        for Parts { outbox, of, texts } in for_each.into_values() {
             let which = texts.iter().map(|text| text.as_ptr() as usize).collect();
             let frame = frames.entry(which).or_insert_with(|| mesh_ws::text(&joined(&texts)));
             // Not before what waits of these records, and nothing newer may overtake it.
