@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_backend::{
-    Announce, Backend, Beat, CellValue, Done, Entered, Entry, Inbox, Keep, Key, Kind, Left, Link, LogPage,
-    LogRead, Member, Orphan, Roll, Write, Written, WrittenAll,
+    Announce, Backend, Beat, CellValue, Done, Entered, Entry, Expect, Inbox, Keep, Key, Kind, Left, Link,
+    LogPage, LogRead, Member, Orphan, Roll, Write, Written, WrittenAll,
 };
-use mesh_server::ConnId;
+use mesh_server::{ConnId, Epoch, Position, Tag};
 
 use crate::world::Bug;
 
@@ -70,12 +70,33 @@ impl Link for LyingLink {
         self.inner.publish(announce)
     }
 
-    fn append<'a>(&'a self, log: &'a Key, entry: Entry, keep: Keep) -> Done<'a, mesh_proto::Position> {
+    fn append<'a>(&'a self, log: &'a Key, entry: Entry, keep: Keep) -> Done<'a, Position> {
+        if self.lying.lies(Bug::ForgottenMessages) {
+            return Box::pin(async move {
+                let page = self.inner.read(log, LogRead::Newest { limit: 0 }).await?;
+                let epoch = page.epoch.unwrap_or(Epoch(1));
+                Ok(Position { epoch, offset: page.newest + 1, tag: entry.tag })
+            });
+        }
         self.inner.append(log, entry, keep)
     }
 
     fn read<'a>(&'a self, log: &'a Key, read: LogRead) -> Done<'a, LogPage> {
-        self.inner.read(log, read)
+        let (torn, early) = (self.lying.lies(Bug::TornPages), self.lying.lies(Bug::ToldTooSoon));
+        Box::pin(async move {
+            let mut page = self.inner.read(log, read).await?;
+            if torn && page.entries.len() > 1 {
+                page.entries.remove(page.entries.len() - 2);
+            }
+            if let [.., last, newest] = &*page.entries
+                && early
+                && newest.offset == page.newest
+            {
+                (page.newest, page.tag) = (last.offset, last.tag);
+                page.entries.pop();
+            }
+            Ok(page)
+        })
     }
 
     fn load<'a>(&'a self, cell: &'a Key) -> Done<'a, Option<CellValue>> {
@@ -83,6 +104,12 @@ impl Link for LyingLink {
     }
 
     fn write<'a>(&'a self, cell: &'a Key, write: Write) -> Done<'a, Written> {
+        if let (Expect::Version(epoch, version), true) = (write.expect, self.lying.lies(Bug::ForgottenWrites))
+        {
+            let offset = version + write.entries.len() as u64;
+            let tag = write.entries.last().map_or(Tag(0), |entry| entry.tag);
+            return Box::pin(async move { Ok(Written::At(Position { epoch, offset, tag })) });
+        }
         self.inner.write(cell, write)
     }
 

@@ -31,6 +31,14 @@ pub enum Bug {
     ForgottenDepartures,
     /// One subscription of ten is answered and does not take place.
     DeafSubscriptions,
+    /// One message of ten is answered and not kept.
+    ForgottenMessages,
+    /// One write of a record of ten is answered and does not take place.
+    ForgottenWrites,
+    /// One page of ten leaves out the entry before its last.
+    TornPages,
+    /// One page of ten does not have the newest entry yet, which was told already.
+    ToldTooSoon,
 }
 
 pub(super) struct Stage {
