@@ -8,7 +8,9 @@ use std::io::Write;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use mesh_redis::Redis;
-use mesh_server::{Builder, Conn, ConnId, Fault, Mesh, MeshError, Name, Payload, Result, Room, any};
+use mesh_server::{
+    Builder, Channel, Conn, ConnId, Fault, Mesh, MeshError, Name, Payload, Record, Result, Room, any, prefix,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -85,6 +87,12 @@ fn server(lines: &SyncSender<String>) -> Builder<()> {
         // it: they are not what these tests call slow.
         .limits(|limits| limits.outbox_bytes_max = 32 * 1024 * 1024)
         .room(any(), room)
+        .channel(
+            prefix("kept:"),
+            Channel::open().history(20_000).history_bytes(16 << 20).publish(async || true),
+        )
+        .channel(prefix("short:"), Channel::open().history(10).publish(async || true))
+        .record(prefix("rec:"), Record::open().write(async || true))
         .on_disconnect(async move |conn: Conn| say(&gone, format!("disconnect {}", conn.id())))
         .on_error(move |error: &Fault| say(&fault, format!("fault {error}")))
         .command("whoami", async |conn: Conn| conn.id())

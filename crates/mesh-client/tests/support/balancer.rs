@@ -60,6 +60,14 @@ impl Balancer {
         self.with(|state| state.backends[number].is_there = true);
     }
 
+    /// Another one takes the place of a backend, whose connections are cut.
+    pub fn replace(&self, number: usize, addr: SocketAddr) {
+        self.with(|state| {
+            state.cut(number);
+            state.backends[number].addr = addr;
+        });
+    }
+
     /// Cut every connection. Each side sees the other end it.
     pub fn cut(&self) {
         self.with(|state| (0..state.backends.len()).for_each(|number| state.cut(number)));
