@@ -51,6 +51,9 @@ pub(super) struct Reader {
 pub(super) struct Follow {
     /// `None`: not any more.
     pub(super) wanted: Option<Flavour>,
+    /// As it was asked for last, and as it is followed since the last answer.
+    asked: Flavour,
+    now: Flavour,
     /// Whether the last answer said that it is subscribed, and since when.
     pub(super) on: Option<Instant>,
     /// Whether an answer is waited for.
@@ -74,6 +77,8 @@ impl Follow {
     fn new() -> Self {
         Self {
             wanted: None,
+            asked: Flavour::Whole,
+            now: Flavour::Whole,
             on: None,
             asking: false,
             again: false,
@@ -93,7 +98,7 @@ impl Follow {
     }
 
     fn skips(&self) -> bool {
-        matches!(self.wanted, Some(Flavour::Latest | Flavour::Rate))
+        matches!(self.now, Flavour::Latest | Flavour::Rate)
     }
 }
 
@@ -167,7 +172,7 @@ impl Reader {
             follow.again = true;
             return None;
         }
-        follow.retry = None;
+        (follow.retry, follow.asked) = (None, flavour);
         // Of what has no numbers it says that it was there, to be told that something may be missing.
         let was_there = topic == Topic::Channel(LIVE) && !follow.heard.is_empty();
         let after = follow.position.or(was_there.then_some(Position::START)).filter(|_| !is_origin);
@@ -240,7 +245,7 @@ impl Reader {
 
     fn complain(&self, what: &str, topic: Topic, frame: &Value) {
         let follow = self.follows.get(&topic);
-        let at = follow.map(|follow| (follow.position, follow.wanted));
+        let at = follow.map(|follow| (follow.position, follow.now));
         let (who, name, since) = (self.who, topic.name(), follow.and_then(|follow| follow.on));
         self.ledger.with(|book| {
             book.complain(format!("{what}: client {who}, {name}, at {at:?} since {since:?}: {frame}"));
@@ -344,7 +349,7 @@ impl Reader {
             self.follows.insert(topic, follow);
             return Vec::new();
         }
-        follow.deaf = false;
+        (follow.deaf, follow.now) = (false, follow.asked);
         let before = follow.position;
         match topic {
             Topic::Channel(SECRET) => self.complain("let in", topic, payload),
@@ -594,7 +599,7 @@ impl Reader {
                     fits = false;
                 }
             }
-            if !matches!(follow.wanted, None | Some(Flavour::Patch | Flavour::Rate)) {
+            if !matches!(follow.now, Flavour::Patch | Flavour::Rate) {
                 self.complain("nobody wanted a patch", topic, payload);
             }
         } else {
