@@ -103,7 +103,7 @@ impl Change {
             Self::Increment => ("mesh/increment-record", json!({"recordId": id, "path": "/n"})),
             Self::Set => ("mesh/publish-record-update", json!({"recordId": id, "newValue": value})),
             Self::Merge => {
-                let strategy = if number % 2 == 0 { "merge" } else { "deepMerge" };
+                let strategy = if number.is_multiple_of(2) { "merge" } else { "deepMerge" };
                 let payload = json!({"recordId": id, "newValue": value, "options": {"strategy": strategy}});
                 ("mesh/publish-record-update", payload)
             }
