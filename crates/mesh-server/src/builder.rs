@@ -12,6 +12,7 @@ use mesh_backend::{Backend, Memory};
 use mesh_proto::{CommandName, Entropy, Limits, command, json_string};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,7 +28,7 @@ use crate::mesh::{Authenticate, Commands, Inner, Mesh, Route};
 use crate::pattern::{Pattern, Policies};
 use crate::policy::{Channel, ChannelPolicy, Record, RecordPolicy, Room, RoomPolicy};
 use crate::schedule::Schedule;
-use crate::{channel, lease, metadata, record, room, serve};
+use crate::{channel, lease, metadata, record, resync, room, serve};
 
 /// Built-ins that name something, and must not overtake one another about it.
 const IN_ORDER: [&str; 14] = [
@@ -286,6 +287,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
             conns: Default::default(),
             passing: Default::default(),
             counters: Counters::default(),
+            resyncing: Semaphore::new(resync::AT_ONCE),
         });
         let schedule = instance.schedule.clone();
         let stopped = stop.clone();

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use mesh_backend::{Announce, Audience, BackendError, Control, Key, Kind};
 use mesh_proto::{CommandName, ConnId, Entropy, Incarnation, Limits};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,6 +40,8 @@ pub(crate) struct Instance {
     /// Connections that are being let in or cleaned up after: what the backend lists of them is right.
     pub(crate) passing: Lock<BTreeSet<ConnId>>,
     pub(crate) counters: Counters,
+    /// One permit for each stream that may be read on at once.
+    pub(crate) resyncing: Semaphore,
 }
 
 #[derive(Debug, Default)]

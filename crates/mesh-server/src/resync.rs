@@ -1,6 +1,7 @@
 //! After a loss: streams are read on from where their subscribers are, until nothing is missing any more.
 
 use std::sync::Weak;
+use std::time::Duration;
 
 use mesh_backend::{Key, Kind};
 
@@ -9,6 +10,11 @@ use crate::error::Result;
 use crate::hub::Repair;
 use crate::mesh::{Inner, Mesh};
 use crate::{channel, record};
+
+/// Streams that are read on at once: after a loss there may be as many as there are subscriptions.
+pub(crate) const AT_ONCE: usize = 256;
+/// Somebody is about to subscribe: until it has said where it stands, this long between two looks.
+const SOON: Duration = Duration::from_millis(20);
 
 /// A stream is to be made good; its arrivals are kept already.
 pub(crate) fn begin(mesh: &Mesh, topic: Key) {
@@ -26,8 +32,12 @@ async fn make_good(inner: Weak<Inner>, topic: Key) {
         match read_on(&mesh, &topic).await {
             Ok(true) if !mesh.0.instance.hub.made_good(&topic) => return,
             Ok(true) => {}
-            Ok(false) | Err(_) => {
-                // The backend is away, or somebody is just about to subscribe.
+            Ok(false) => {
+                drop(mesh);
+                tokio::time::sleep(SOON).await;
+            }
+            // The backend is away.
+            Err(_) => {
                 drop(mesh);
                 tokio::time::sleep(AGAIN).await;
             }
@@ -35,8 +45,9 @@ async fn make_good(inner: Weak<Inner>, topic: Key) {
     }
 }
 
-/// Whether there is nothing more to read.
+/// Whether there is nothing more to read; `false`: not yet known.
 async fn read_on(mesh: &Mesh, topic: &Key) -> Result<bool> {
+    let Ok(_turn) = mesh.0.instance.resyncing.acquire().await else { return Ok(true) };
     loop {
         let from = match mesh.0.instance.hub.repair(topic) {
             Repair::From(position) => position,
