@@ -29,7 +29,7 @@ pub(super) async fn judge(world: &mut World, found: &mut Vec<String>) {
     let Some(&from) = world.stage.cluster.alive().last() else { return };
     let mesh = world.stage.cluster.mesh(from).clone();
     // What was lost without a word is noticed by what comes next.
-    if !world.lost {
+    if !world.lost && !world.evicted {
         compare(world, &mesh, true, found).await;
     }
     say_something(world, from);
@@ -96,8 +96,8 @@ fn followers(world: &World, there: &There, is_first: bool, found: &mut Vec<Strin
         }
         let at = follow.position.unwrap_or(Position::START);
         let is_there = match &there.value {
-            // Where something was lost, an origin client is not told, and has what comes next.
-            None => at == there.position || follow.awaits() || (is_origin && lossy && is_first),
+            // Where something was lost one is told, an origin client is not, and both have what comes next.
+            None => at == there.position || is_first && (follow.awaits() || is_origin && lossy),
             Some(value) => at.offset == there.position.offset && *value == follow.value,
         };
         if !is_there {

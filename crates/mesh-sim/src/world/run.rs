@@ -100,6 +100,8 @@ pub(super) struct World {
     pub(super) faulted: bool,
     /// Whether calls over a link to the store were lost.
     pub(super) cut: bool,
+    /// Whether a stream was lost by itself, of which its next entry tells.
+    pub(super) evicted: bool,
     /// Whether what was published was lost, and nobody told.
     pub(super) lost: bool,
     /// How often the store lost its last writes.
@@ -137,6 +139,7 @@ async fn live(plan: &Plan, bug: Option<Bug>) -> Outcome {
         killed: false,
         faulted: false,
         cut: false,
+        evicted: false,
         lost: false,
         forgot: 0,
         told: 0,
@@ -302,6 +305,7 @@ impl World {
             fault,
             StoreFault::DownEmpty | StoreFault::Emptied | StoreFault::FailOver(_) | StoreFault::Evict
         );
+        self.evicted |= matches!(fault, StoreFault::Evict);
         self.lost |= matches!(fault, StoreFault::LoseMessages);
         self.ledger.with(|book| (book.faulted, book.lossy) = (true, book.lossy || lossy));
     }
