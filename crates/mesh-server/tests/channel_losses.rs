@@ -98,3 +98,28 @@ async fn a_gap_comes_behind_what_waits_and_before_what_is_newer() {
     assert_eq!(slow.last(), Some(&json!(60)));
     assert!(slow[gap + 1..].iter().all(|it| it.as_u64() > Some(50)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_was_about_to_be_live_when_something_was_lost_is_given_it_though_others_are_further_on() {
+    let cluster = pair().await;
+    publish(&cluster, 0, "chat:1", json!(1)).await;
+    // Somebody keeps the instance subscribed, so that nothing here takes time.
+    let mut first = cluster.client(1);
+    subscribe(&mut first, json!({}), "chat:1").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    first.ask("mesh/unsubscribe-channel", json!({"channel": "chat:1"})).await;
+    // An origin client is live 20 ms after its answer.
+    let mut early = cluster.client(1);
+    subscribe(&mut early, json!({}), "chat:1").await;
+    let begun = tokio::time::Instant::now();
+    cluster.partition(1);
+    publish(&cluster, 0, "chat:1", json!(2)).await;
+    cluster.heal(1);
+    let mut late = greeted(&cluster, 1).await;
+    subscribe(&mut late, json!({}), "chat:1").await;
+    assert!(begun.elapsed() < Duration::from_millis(20), "{:?}", begun.elapsed());
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    publish(&cluster, 0, "chat:1", json!(3)).await;
+    assert_eq!(heard(&mut late).await, [json!(3)]);
+    assert_eq!(heard(&mut early).await, [json!(2), json!(3)]);
+}

@@ -49,6 +49,8 @@ pub(super) struct Stream {
     next: Instant,
     /// What is sent then.
     waits: Option<(Bytes, Option<(Epoch, u64)>)>,
+    /// Something was lost since it began to open, which its answer may not tell of: it is made good once it is live.
+    doubted: bool,
 }
 
 #[derive(Debug)]
@@ -116,7 +118,7 @@ impl Listener {
 impl Stream {
     pub(super) fn new(token: NonZeroU64, wants: Wants) -> Self {
         let stage = Stage::Opening(Vec::new(), 0);
-        Self { token, wants, stage, last: None, has: None, next: Instant::now(), waits: None }
+        Self { token, wants, stage, last: None, has: None, next: Instant::now(), waits: None, doubted: false }
     }
 
     pub(super) fn is_live(&self) -> bool {
@@ -128,8 +130,19 @@ impl Stream {
         self.last
     }
 
+    /// Something was lost on its topic.
+    pub(super) fn doubt(&mut self) {
+        self.doubted = !self.is_live();
+    }
+
+    /// Whether it is to be waited for before what was lost is made good.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubted
+    }
+
     /// Its answer is on its way, which tells of everything up to `snapshot`: what came meanwhile follows.
     pub(super) fn go_live(&mut self, snapshot: Option<Position>) -> Vec<Arrival> {
+        self.doubted = false;
         self.last = snapshot;
         self.has = snapshot.map(place);
         let Stage::Opening(mut held, _) = std::mem::replace(&mut self.stage, Stage::Live) else {

@@ -101,6 +101,10 @@ impl Hub {
                 (state.held, state.followed) = (None, Followed::Unknown);
                 return Repair::Over;
             }
+            let mut streams = state.listeners.values().filter_map(|listener| listener.stream.as_ref());
+            if streams.any(|stream| stream.is_doubted()) {
+                return Repair::Wait;
+            }
             match state.followed {
                 Followed::At(position) => Repair::From(Some(position)),
                 Followed::Unknown if state.has_live_streams() => Repair::From(None),
@@ -309,6 +313,14 @@ impl Opening {
                 }
             }
             self.hub.delivered.fetch_add(count, Ordering::Relaxed);
+            // What is made good for the others is made good for it as well.
+            let at = listener.stream.as_ref().and_then(|stream| stream.at());
+            if let (Some(at), Followed::At(all)) = (at.filter(|_| state.held.is_some()), state.followed)
+                && at.epoch == all.epoch
+                && at.offset < all.offset
+            {
+                state.followed = Followed::At(at);
+            }
         });
         self.hub.come_back(&topic, late);
     }
@@ -396,6 +408,8 @@ impl TopicState {
             (self.held, self.followed) = (None, Followed::Unknown);
             return false;
         }
+        let streams = self.listeners.values_mut().filter_map(|listener| listener.stream.as_mut());
+        streams.for_each(|stream| stream.doubt());
         match &mut self.held {
             Some(held) => {
                 held.again = true;
