@@ -20,7 +20,7 @@ mod wait;
 
 pub use client::{Client, Failure, connect_many, each};
 pub use node::{Line, Node};
-pub use port::{free_port, listen};
+pub use port::{Port, listen};
 pub use process::Process;
 pub use proxy::Proxy;
 pub use wait::{eventually, figure};

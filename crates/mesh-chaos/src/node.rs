@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::process::ChildStdout;
 use tokio::time::{Instant, timeout};
 
-use crate::port::free_port;
+use crate::port::Port;
 use crate::process::Process;
 
 /// How long it may take to listen.
@@ -31,6 +31,7 @@ pub struct Node {
     pub process: Process,
     addr: SocketAddr,
     said: Arc<Mutex<Vec<Line>>>,
+    _port: Port,
 }
 
 impl Node {
@@ -42,7 +43,8 @@ impl Node {
     pub async fn start(program: &str, redis: &str, namespace: &str) -> Self {
         let mut last = String::new();
         for _ in 0..5 {
-            let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
+            let port = Port::free();
+            let addr = SocketAddr::from(([127, 0, 0, 1], port.number));
             let arguments = [addr.to_string(), redis.to_owned(), namespace.to_owned()];
             let mut process = Process::start(program, &arguments).await.expect("a process");
             let output = process.output().expect("its output");
@@ -51,7 +53,7 @@ impl Node {
             match timeout(START_MAX, listening(&mut lines)).await {
                 Ok(Ok(())) => {
                     tokio::spawn(write_down(lines, said.clone()));
-                    return Self { process, addr, said };
+                    return Self { process, addr, said, _port: port };
                 }
                 // Somebody else may have taken the port in between.
                 Ok(Err(why)) => last = why,

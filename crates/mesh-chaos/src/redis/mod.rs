@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 pub use self::cluster::Cluster;
 pub use self::resp::Reply;
 pub use self::sentinel::Watched;
-use crate::port::free_port;
+use crate::port::Port;
 use crate::process::Process;
 
 /// How long a server may take to answer.
@@ -45,7 +45,7 @@ pub struct Redis {
     pub process: Process,
     /// Ends when it does, with what it said.
     output: JoinHandle<String>,
-    port: u16,
+    port: Port,
     program: String,
     arguments: Vec<String>,
     folder: PathBuf,
@@ -76,8 +76,8 @@ impl Redis {
     pub async fn start_program(program: &str, options: &[&str]) -> Self {
         let mut last = String::new();
         for _ in 0..10 {
-            let (port, folder) = (free_port(), new_folder());
-            let (port_text, folder_text) = (port.to_string(), folder.to_string_lossy().into_owned());
+            let (port, folder) = (Port::free(), new_folder());
+            let (port_text, folder_text) = (port.number.to_string(), folder.to_string_lossy().into_owned());
             let fixed =
                 ["--port", &port_text, "--dir", &folder_text, "--bind", "127.0.0.1", "--daemonize", "no"];
             let mut arguments: Vec<String> =
@@ -101,17 +101,17 @@ impl Redis {
 
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number
     }
 
     /// Its address as `host:port`.
     pub fn at(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.port())
     }
 
     /// Its address.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://127.0.0.1:{}", self.port())
     }
 
     /// End it as a power failure would.
@@ -134,7 +134,7 @@ impl Redis {
     /// # Panics
     /// If it does not answer.
     pub async fn command(&self, words: &[&str]) -> Reply {
-        let answer = timeout(ANSWER_MAX, resp::ask(self.port, words)).await;
+        let answer = timeout(ANSWER_MAX, resp::ask(self.port(), words)).await;
         answer.unwrap_or_else(|_| panic!("no answer to {words:?}")).expect("an answer")
     }
 
@@ -153,14 +153,14 @@ impl Redis {
     async fn accepts(&mut self) -> Result<(), String> {
         let until = Instant::now() + START_MAX;
         while Instant::now() < until {
-            match timeout(ANSWER_MAX, resp::ask(self.port, &["PING"])).await {
+            match timeout(ANSWER_MAX, resp::ask(self.port(), &["PING"])).await {
                 Ok(Ok(Reply::Text(_))) => return Ok(()),
                 _ if self.output.is_finished() => return Err((&mut self.output).await.unwrap_or_default()),
                 // It loads what it has, or does not listen yet.
                 _ => sleep(Duration::from_millis(5)).await,
             }
         }
-        Err(format!("it does not answer on port {}", self.port))
+        Err(format!("it does not answer on port {}", self.port()))
     }
 }
 

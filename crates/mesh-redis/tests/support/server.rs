@@ -1,7 +1,7 @@
 //! One server process.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub(crate) struct Server {
     program: String,
     arguments: Vec<String>,
     port: u16,
+    /// Nobody else takes the port meanwhile.
+    _kept: UdpSocket,
     folder: String,
     keeper: Child,
     pid: u32,
@@ -60,7 +62,7 @@ impl Server {
     async fn on_some_port(program: &str, options: &[&str], has_file: bool) -> Self {
         let mut last = String::new();
         for _ in 0..20 {
-            match Self::try_start(program, free_port(), options, has_file).await {
+            match Self::try_start(program, kept_port(), options, has_file).await {
                 Ok(server) => return server,
                 // Somebody else took the port in between.
                 Err(why) => last = why,
@@ -69,7 +71,12 @@ impl Server {
         panic!("{program} does not start: {last}. `cargo xtask setup` installs it");
     }
 
-    async fn try_start(program: &str, port: u16, options: &[&str], has_file: bool) -> Result<Self, String> {
+    async fn try_start(
+        program: &str,
+        (port, kept): (u16, UdpSocket),
+        options: &[&str],
+        has_file: bool,
+    ) -> Result<Self, String> {
         let folder = std::env::temp_dir().join(format!("mesh-redis-{:016x}", Entropy::from_os().u64()));
         let folder = folder.display().to_string();
         let mut arguments = Vec::new();
@@ -80,7 +87,8 @@ impl Server {
         let fixed = ["--port", &port_text, "--bind", "127.0.0.1", "--dir", &folder, "--daemonize", "no"];
         arguments.extend(options.iter().chain(&fixed).map(|option| (*option).to_owned()));
         let (keeper, pid) = spawn(program, &arguments, &folder)?;
-        let server = Self { program: program.to_owned(), arguments, port, folder, keeper, pid };
+        let program = program.to_owned();
+        let server = Self { program, arguments, port, _kept: kept, folder, keeper, pid };
         server.answers().await.map(|()| server)
     }
 
@@ -197,12 +205,19 @@ fn ping(port: u16) -> bool {
 
 /// A port that nobody listens on now.
 pub(crate) fn free_port() -> u16 {
+    kept_port().0
+}
+
+/// The same, and nobody else here takes it as long as what comes with it is there: the same number of UDP, which only one
+/// process can have.
+fn kept_port() -> (u16, UdpSocket) {
     let entropy = Entropy::from_os();
     loop {
         let port = PORTS.start + (entropy.u64() % PORTS.len() as u64) as u16;
+        let Ok(kept) = UdpSocket::bind(("127.0.0.1", port)) else { continue };
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
         if free(port) && free(port + 10_000) {
-            return port;
+            return (port, kept);
         }
     }
 }
