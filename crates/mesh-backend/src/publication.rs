@@ -148,6 +148,22 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    /// One complete text that was read from a log or a cell, as if it had arrived.
+    pub fn read(topic: Key, from: Incarnation, position: Position, text: Bytes) -> Self {
+        Self {
+            topic,
+            from,
+            n: 0,
+            position: Some(position),
+            audience: Audience::All,
+            txn: None,
+            full: Some(text),
+            patch: None,
+            control: None,
+            group: None,
+        }
+    }
+
     /// Its weight in a bounded queue, in bytes.
     pub fn weight(&self) -> usize {
         let text = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);

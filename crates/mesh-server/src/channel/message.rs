@@ -2,7 +2,7 @@
 //! encoding it again.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use mesh_backend::{Arrival, Audience, Key, Logged, Variants, Wire};
+use mesh_backend::{Arrival, Key, Logged, Variants, Wire};
 use mesh_proto::{ChannelName, Incarnation, Position, Tag, Txn, command, json_string};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -54,18 +54,7 @@ pub(super) fn pushed(topic: &Key, from: Incarnation, position: Position, members
     let mut text = push_head(&topic.name, members);
     let place = format!(",\"epoch\":\"{}\",\"offset\":{}}}}}", position.epoch, position.offset);
     text.put_slice(place.as_bytes());
-    Arrival {
-        topic: topic.clone(),
-        from,
-        n: 0,
-        position: Some(position),
-        audience: Audience::All,
-        txn: None,
-        full: Some(text.freeze()),
-        patch: None,
-        control: None,
-        group: None,
-    }
+    Arrival::read(topic.clone(), from, position, text.freeze())
 }
 
 /// As an item of a list: with its offset.

@@ -1,7 +1,7 @@
 //! How a new version looks on the wire: whole, and as what changed. Encoded once for all who get it.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use mesh_backend::{Arrival, Audience, CellValue, Key, Variants, Wire};
+use mesh_backend::{Arrival, CellValue, Key, Variants, Wire};
 use mesh_proto::patch::Patch;
 use mesh_proto::{Incarnation, Position, Tag, Txn, command, json_string};
 
@@ -70,18 +70,7 @@ pub(super) fn pushed(topic: &Key, from: Incarnation, cell: Option<&CellValue>) -
     let mut text = version.whole(cell.and_then(|cell| cell.value.as_deref()));
     let place = format!("\"epoch\":\"{}\",\"offset\":{}}}}}", position.epoch, position.offset);
     text.put_slice(place.as_bytes());
-    Arrival {
-        topic: topic.clone(),
-        from,
-        n: 0,
-        position: Some(position),
-        audience: Audience::All,
-        txn: None,
-        full: Some(text.freeze()),
-        patch: None,
-        control: None,
-        group: None,
-    }
+    Arrival::read(topic.clone(), from, position, text.freeze())
 }
 
 /// The position of a record, as `Position` is written.
