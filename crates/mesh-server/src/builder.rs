@@ -288,6 +288,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
             passing: Default::default(),
             counters: Counters::default(),
             resyncing: Semaphore::new(resync::AT_ONCE),
+            telling: Arc::new(Semaphore::new(record::hook::AT_ONCE)),
         });
         let schedule = instance.schedule.clone();
         let stopped = stop.clone();

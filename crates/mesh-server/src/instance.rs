@@ -42,6 +42,8 @@ pub(crate) struct Instance {
     pub(crate) counters: Counters,
     /// One permit for each stream that may be read on at once.
     pub(crate) resyncing: Semaphore,
+    /// One permit for each change of a record whose hooks may run at once.
+    pub(crate) telling: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]

@@ -3,8 +3,11 @@
 #[path = "support/records.rs"]
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use mesh_server::{Mesh, Record, RecordChange, any};
 use serde_json::{Value, json};
 use support::{cluster, greeted, subscribe, updates};
 
@@ -191,4 +194,35 @@ async fn hooks_hear_of_each_version_once_on_the_instance_that_wrote_it() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let log = log.lock().expect("a log").clone();
     assert_eq!(log, ["watched:1 1 1 server", "watched:1 2 2 client", "watched:1 3 removed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_that_hang_hold_up_writers_rather_than_memory() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let counted = begun.clone();
+    let hangs = Record::open().on_update(async move |_: RecordChange| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        std::future::pending::<()>().await;
+    });
+    let mesh = Mesh::builder().record(any(), hangs).build().await.expect("a server");
+    let writing: Vec<_> = (0..3000)
+        .map(|n| {
+            let mesh = mesh.clone();
+            tokio::spawn(async move { mesh.record(&n.to_string()).set(&n).await.map(drop) })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(begun.load(Ordering::SeqCst), 1024);
+    // Each is given up after 5 s, and makes room.
+    for writing in writing {
+        writing.await.expect("a task").expect("written");
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(begun.load(Ordering::SeqCst), 3000, "none is left out");
+    let names: Vec<_> = (0..16).map(|n| format!("t{n}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let write = |tx: &mut mesh_server::Transaction| names.iter().try_for_each(|name| tx.set(name, &1));
+    mesh.transaction(&names, write).await.expect("written");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(begun.load(Ordering::SeqCst), 3016);
 }

@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use crate::command::{Check, Command, Guard, Hook, Told};
 use crate::error::{MeshError, Result};
 use crate::fault::Fault;
+use crate::mesh::Mesh;
 
 pub use channel::Channel;
 pub(crate) use channel::ChannelPolicy;
@@ -59,11 +60,20 @@ pub(crate) async fn ask(check: &Check, cmd: Command, timeout: Duration) -> Resul
 /// Run a hook, named so, to its end, at most for `timeout`.
 pub(crate) async fn tell(hook: &'static str, told: &Told, cmd: Command, timeout: Duration) {
     let (mesh, what) = (cmd.mesh.clone(), what(hook, &cmd));
+    finish(&mesh, what, async { told(cmd).await }, timeout).await;
+}
+
+/// Run what an application is told by to its end. What goes wrong with it harms nobody else.
+pub(crate) async fn finish(
+    mesh: &Mesh,
+    what: impl FnOnce() -> Arc<str>,
+    telling: impl Future<Output = Result<()>>,
+    timeout: Duration,
+) {
     if mesh.0.instance.stop.is_cancelled() {
         return;
     }
-    let telling = AssertUnwindSafe(async { told(cmd).await }).catch_unwind();
-    let fault = match tokio::time::timeout(timeout, telling).await {
+    let fault = match tokio::time::timeout(timeout, AssertUnwindSafe(telling).catch_unwind()).await {
         Ok(Ok(Ok(()))) => return,
         Ok(Ok(Err(error))) => Fault::HookFailed(what(), error.to_string()),
         Ok(Err(_)) => Fault::Panicked(what()),

@@ -88,7 +88,7 @@ impl<S> Record<S> {
     }
 
     /// Told of each new version, on the instance that wrote it, once it is written: 5 s at most, and the writer does not wait
-    /// for it.
+    /// for it, unless 1,024 changes are being told of already.
     pub fn on_update<F, Fut>(mut self, told: F) -> Self
     where
         F: FnOnce(RecordChange) -> Fut + Clone + Send + Sync + 'static,

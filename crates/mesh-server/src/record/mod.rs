@@ -2,7 +2,7 @@
 
 mod builtin;
 mod change;
-mod hook;
+pub(crate) mod hook;
 mod message;
 mod resync;
 mod transaction;

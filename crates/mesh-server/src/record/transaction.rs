@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::change::Change;
-use super::write::{KEEP, Write, expect, told};
+use super::hook;
+use super::write::{KEEP, Write, expect};
 use super::{key, load};
 use crate::error::{MeshError, Result};
 use crate::fault::Fault;
@@ -71,6 +72,7 @@ impl Mesh {
     ) -> Result<R> {
         let instance = &self.0.instance;
         let names = checked(records)?;
+        let mut turns: Vec<_> = hook::turns(self, &names).await.into_iter().map(Some).collect();
         let mut there = try_join_all(names.iter().map(|record| load(self, record))).await?;
         for _ in 0..ATTEMPTS_MAX {
             let mut tx = Transaction::of(&names, &there)?;
@@ -87,7 +89,10 @@ impl Mesh {
             match instance.call(instance.life().link.write_all(writes)).await? {
                 WrittenAll::At(positions) => {
                     for ((record, position), value) in written.iter().zip(positions).zip(values) {
-                        told(self, record, position.offset, value, None);
+                        let of = names.iter().position(|name| name == record);
+                        if let Some(turn) = of.and_then(|of| turns[of].take()) {
+                            hook::tell(self, turn, record, position.offset, value, None);
+                        }
                     }
                     return Ok(ran);
                 }

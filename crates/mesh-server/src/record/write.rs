@@ -18,7 +18,6 @@ use crate::error::{MeshError, Result};
 use crate::fault::Fault;
 use crate::instance::{Counters, Instance};
 use crate::mesh::Mesh;
-use crate::policy::RecordChange;
 
 /// A subscriber that was away is given the value there is, so no step is kept.
 pub(super) const KEEP: Keep = Keep { count_max: 0, bytes_max: 0, age_max: std::time::Duration::ZERO };
@@ -49,6 +48,7 @@ pub(super) async fn write(
     by: Option<ConnId>,
 ) -> Result<(Written, Position, Option<Number>)> {
     let instance = &mesh.0.instance;
+    let turns = hook::turns(mesh, std::slice::from_ref(record)).await;
     let (of, topic, name) = (instance.clone(), key(record), record.clone());
     let decide = move |seen: &Seen| {
         let tag = Tag::random(&of.entropy);
@@ -70,19 +70,11 @@ pub(super) async fn write(
         Outcome::Kept(cell) => (cell, false),
     };
     let position = position(cell.as_ref());
-    if let Some(CellValue { value, .. }) = cell.filter(|_| changed) {
-        told(mesh, record, position.offset, value, by);
+    if let (Some(CellValue { value, .. }), Some(turn)) = (cell.filter(|_| changed), turns.into_iter().next())
+    {
+        hook::tell(mesh, turn, record, position.offset, value, by);
     }
     Ok((Written { version: position.offset, changed }, position, sum))
-}
-
-pub(super) fn told(mesh: &Mesh, record: &RecordName, version: u64, value: Option<Bytes>, by: Option<ConnId>) {
-    let Some(policy) = mesh.0.records.find(record.as_str()) else { return };
-    let hooks = if value.is_some() { &policy.on_update } else { &policy.on_remove };
-    for told in hooks {
-        let change = RecordChange { record: record.clone(), version, by, value: value.clone() };
-        hook::tell(mesh, told.clone(), change);
-    }
 }
 
 impl Write {
