@@ -75,8 +75,8 @@ impl Session {
         }
         self.enter(Phase::Restore, None);
         self.rooms.restore();
-        self.channels.connected();
-        self.records.connected();
+        self.channels.topics.connected();
+        self.records.topics.connected();
         self.restore(now);
     }
 
@@ -168,8 +168,8 @@ impl Session {
 
     /// Send what waits, as far as the server takes it.
     pub(crate) fn pump(&mut self, now: Instant) {
-        self.wants.extend(self.channels.take_wants());
-        self.wants.extend(self.records.take_wants());
+        self.wants.extend(self.channels.topics.take_wants());
+        self.wants.extend(self.records.topics.take_wants());
         if !matches!(self.phase, Phase::Restore | Phase::Online) {
             return;
         }

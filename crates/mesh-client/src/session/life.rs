@@ -58,8 +58,8 @@ impl Session {
         self.credential = None;
         self.liveness.reset();
         self.wants.reset();
-        self.channels.disconnected();
-        self.records.disconnected();
+        self.channels.topics.disconnected();
+        self.records.topics.disconnected();
         for call in self.calls.reset() {
             self.fail(call, ClientError::broken());
         }
@@ -73,8 +73,8 @@ impl Session {
         for call in self.calls.drain() {
             self.fail(call, error.clone());
         }
-        self.channels.stop(&error);
-        self.records.stop(&error);
+        self.channels.topics.stop(&error);
+        self.records.topics.stop(&error);
         self.pushes.stop(&error);
         for waiter in self.connecting.drain(..) {
             let _ = waiter.send(Err(error.clone()));

@@ -14,6 +14,7 @@ mod liveness;
 mod pushes;
 mod records;
 mod rooms;
+mod topics;
 mod wants;
 
 use std::collections::VecDeque;
@@ -210,8 +211,8 @@ impl Session {
             self.phase_ends,
             self.liveness.due_at().filter(|_| self.is_open()),
             self.rooms.due_at().filter(|_| online),
-            self.channels.due_at().filter(|_| self.is_open()),
-            self.records.due_at().filter(|_| self.is_open()),
+            self.channels.topics.due_at().filter(|_| self.is_open()),
+            self.records.topics.due_at().filter(|_| self.is_open()),
         ];
         dues.into_iter().flatten().min()
     }
@@ -351,8 +352,8 @@ impl Session {
                 self.rejoin(name, now);
             }
         }
-        self.channels.time(now);
-        self.records.time(now);
+        self.channels.topics.time(now);
+        self.records.topics.time(now);
         self.pump(now);
     }
 

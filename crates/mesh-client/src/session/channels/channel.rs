@@ -12,7 +12,7 @@ use crate::wire::{Entry, SubscribedChannel};
 const HELD_MAX: usize = 256;
 
 #[derive(Debug)]
-pub(super) struct Channel {
+pub(in crate::session) struct Channel {
     pub(super) mode: Mode,
     pub(super) listeners: BTreeMap<u64, Listener>,
     wire: Wire,

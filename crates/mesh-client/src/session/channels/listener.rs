@@ -41,7 +41,7 @@ pub(super) fn is_same_life(last: Position, at: Position) -> bool {
 }
 
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(in crate::session) struct Listener {
     pub(super) inlet: Inlet<Event>,
     bytes: usize,
     /// How many messages it wants of what was.

@@ -27,7 +27,7 @@ pub(crate) struct Snapshot {
 }
 
 #[derive(Debug)]
-pub(super) struct Record {
+pub(in crate::session) struct Record {
     pub(super) rate_max: Option<f64>,
     pub(super) watchers: BTreeMap<u64, Inlet<Snapshot>>,
     wire: Wire,
