@@ -58,8 +58,9 @@ pub trait Link: fmt::Debug + Send + Sync + 'static {
     fn load<'a>(&'a self, cell: &'a Key) -> Done<'a, Option<CellValue>>;
     /// Store a value over the version expected, which k entries led to; the version grows by k.
     fn write<'a>(&'a self, cell: &'a Key, write: Write) -> Done<'a, Written>;
-    /// Write several cells, all of them or none: at most [`TRANSACTION_MAX`], each once. What is announced arrives as one
-    /// [`Group`](crate::Group) at whoever is subscribed to several of them, in the order given. Fails with
+    /// Write several cells, all of them or none: at most [`TRANSACTION_MAX`], each once. One without steps is only compared
+    /// with what is expected. What is announced arrives as one [`Group`](crate::Group) at whoever is subscribed to several of
+    /// them, in the order given. Fails with
     /// [`Refused`](BackendError::Refused), before anything is done, if these cells cannot be written in one step; cells
     /// whose names share a part in braces, as `{order 7}:items` and `{order 7}:total` do, can on every backend.
     fn write_all(&self, writes: Vec<(Key, Write)>) -> Done<'_, WrittenAll>;
@@ -235,7 +236,7 @@ pub struct Write {
     pub expect: Expect,
     /// What is there afterwards; `None` removes it.
     pub value: Option<Bytes>,
-    /// The steps, in order; at least one.
+    /// The steps, in order; at least one, but for a cell of [`write_all`](Link::write_all) that is only compared.
     pub entries: Vec<Entry>,
     /// How much of the cell's log is kept.
     pub keep: Keep,
@@ -261,7 +262,7 @@ pub const TRANSACTION_MAX: usize = 16;
 /// How a write of several cells ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WrittenAll {
-    /// All stored; of each cell the position of its last step.
+    /// All stored; of each cell that has steps the position of its last one.
     At(Vec<Position>),
     /// Of this cell, the first such one, somebody else was first; this is what is there. Nothing changed.
     Conflict(Key, Option<CellValue>),
@@ -270,7 +271,6 @@ pub enum WrittenAll {
 /// Whether these writes can be one step at all. For backends: to be asked before anything else is done.
 pub fn check_together(writes: &[(Key, Write)]) -> Result<()> {
     let refused = |why: String| Err(BackendError::Refused(why));
-    assert!(writes.iter().all(|(_, write)| !write.entries.is_empty()), "a write has at least one entry");
     if !(1..=TRANSACTION_MAX).contains(&writes.len()) {
         return refused(format!(
             "from 1 to {TRANSACTION_MAX} cells are written together, not {}",

@@ -146,7 +146,7 @@ impl Lists {
             }
         }
         let mut positions = Vec::new();
-        for (key, write) in writes {
+        for (key, write) in writes.into_iter().filter(|(_, write)| !write.entries.is_empty()) {
             let Written::At(position) = self.write(from, &key, write) else { panic!("it was looked at") };
             positions.push(position);
         }

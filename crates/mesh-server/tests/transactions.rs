@@ -3,8 +3,10 @@
 #[path = "support/records.rs"]
 mod support;
 
-use mesh_server::testing::Client;
-use mesh_server::{Mesh, MeshError, Result};
+use std::time::Duration;
+
+use mesh_server::testing::{Client, Cluster};
+use mesh_server::{Mesh, MeshError, Result, Transaction};
 use serde_json::{Value, json};
 use support::{Reader, cluster, greeted, subscribe, updates};
 
@@ -30,6 +32,13 @@ async fn transfer(mesh: &Mesh, from: &str, to: &str, amount: i64) -> Result<bool
     .await
 }
 
+/// Each call takes a while, so that others come between.
+fn slow_backend(cluster: &Cluster<()>) {
+    for n in cluster.alive() {
+        cluster.faults(n).delay(Duration::from_millis(1)..Duration::from_millis(5));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_transaction_wrote_reaches_a_subscriber_of_several_records_in_one_frame() {
     let (cluster, log) = cluster(2).await;
@@ -47,9 +56,9 @@ async fn what_a_transaction_wrote_reaches_a_subscriber_of_several_records_in_one
         subscribe(&mut origin, json!({}), &format!("watched:{n}")).await;
     }
     subscribe(&mut one, json!({}), "watched:2").await;
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
     let names = ["watched:3", "watched:1", "watched:2"];
-    let run = |tx: &mut mesh_server::Transaction| {
+    let run = |tx: &mut Transaction| {
         for name in names {
             let mut value: Value = tx.get(name)?.unwrap_or_default();
             value["n"] = json!(1);
@@ -78,7 +87,7 @@ async fn what_a_transaction_wrote_reaches_a_subscriber_of_several_records_in_one
     );
     let told = pushes(&mut origin).await;
     assert!(told.len() == 3 && told.iter().all(|(command, _)| command == "mesh/record-update"), "{told:?}");
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let log = log.lock().expect("a log");
     assert_eq!(log.iter().filter(|line| line.contains(" 2 ")).count(), 3, "hooks hear of each");
 }
@@ -90,8 +99,9 @@ async fn transfers_between_accounts_on_three_instances_lose_and_make_nothing() {
     for account in accounts {
         cluster.mesh(0).record(account).set(&100).await.expect("written");
     }
+    slow_backend(&cluster);
     let mut moving = Vec::new();
-    for n in 0..30_usize {
+    for n in 0..12_usize {
         let mesh = cluster.mesh(n % 3).clone();
         moving.push(tokio::spawn(async move {
             for m in 0..20_usize {
@@ -101,7 +111,6 @@ async fn transfers_between_accounts_on_three_instances_lose_and_make_nothing() {
                     mesh.record(to).increment("", 1).await.expect("written");
                     mesh.record(to).increment("", -1).await.expect("written");
                 }
-                tokio::task::yield_now().await;
             }
         }));
     }
@@ -115,6 +124,58 @@ async fn transfers_between_accounts_on_three_instances_lose_and_make_nothing() {
         sum += value;
     }
     assert_eq!(sum, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_transaction_only_reads_is_what_there_is_when_it_writes() {
+    // One of the two has to stay. Each leaves if the other is there, a hundred times at once.
+    for _ in 0..50 {
+        let (cluster, _) = cluster(2).await;
+        slow_backend(&cluster);
+        for who in ["doc:a", "doc:b"] {
+            cluster.mesh(0).record(who).set(&true).await.expect("written");
+        }
+        let leave = |n: usize, me: &'static str, other: &'static str| {
+            let mesh = cluster.mesh(n).clone();
+            async move {
+                let leave = |tx: &mut Transaction| {
+                    if tx.get::<bool>(other)? == Some(true) { tx.set(me, &false) } else { Ok(()) }
+                };
+                mesh.transaction(&[me, other], leave).await.expect("left or stayed");
+            }
+        };
+        tokio::join!(leave(0, "doc:a", "doc:b"), leave(1, "doc:b", "doc:a"));
+        let there = async |who| cluster.mesh(0).record(who).get::<bool>().await.expect("read");
+        assert_ne!(there("doc:a").await, there("doc:b").await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_sees_all_of_its_records_as_they_were_at_one_moment() {
+    let (cluster, _) = cluster(2).await;
+    let names = ["doc:a", "doc:b"];
+    for name in names {
+        cluster.mesh(0).record(name).set(&50).await.expect("written");
+    }
+    slow_backend(&cluster);
+    let moving = async {
+        for n in 0..200 {
+            let (from, to) = if n % 2 == 0 { (names[0], names[1]) } else { (names[1], names[0]) };
+            assert!(transfer(cluster.mesh(0), from, to, 30).await.expect("moved"));
+        }
+    };
+    let looking = async {
+        for n in 0..200 {
+            // Also what it refuses is refused for what there was.
+            let sum = cluster.mesh(1).transaction(&names, |tx| {
+                let sum = tx.get::<i64>(names[0])?.unwrap_or(0) + tx.get::<i64>(names[1])?.unwrap_or(0);
+                if n % 2 == 0 { Ok(sum) } else { Err(MeshError::app("sum", sum.to_string())) }
+            });
+            let sum = sum.await.unwrap_or_else(|error| error.message.parse().expect("a sum"));
+            assert_eq!(sum, 100);
+        }
+    };
+    tokio::join!(moving, looking);
 }
 
 #[tokio::test(start_paused = true)]

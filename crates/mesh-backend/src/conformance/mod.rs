@@ -142,6 +142,7 @@ macro_rules! conformance {
                 lists_come_in_pages;
             transactions:
                 writes_of_several_cells_take_place_together
+                a_cell_without_steps_is_only_compared
                 creation_change_and_removal_go_together
                 one_conflict_changes_nothing_and_names_the_cell
                 the_first_of_several_conflicts_is_told

@@ -100,7 +100,7 @@ fn draw(rng: &mut StdRng) -> Step {
             for name in ["{t}", "{t}b", "a{t}"] {
                 if rng.random_bool(0.6) {
                     let value = rng.random_bool(0.7).then(|| text(rng));
-                    writes.push((record(name), rng.random_range(0..9) / 8, rng.random_range(1..3), value));
+                    writes.push((record(name), rng.random_range(0..9) / 8, rng.random_range(0..3), value));
                 }
             }
             Step::WriteAll(writes, keep)
@@ -157,7 +157,8 @@ async fn take(peer: &Peer, alike: &mut Alike, step: &Step) -> String {
             }
             match link.write_all(writes).await {
                 Ok(WrittenAll::At(positions)) => {
-                    for ((cell, ..), position) in cells.into_iter().zip(&positions) {
+                    let changed = cells.into_iter().filter(|(_, _, steps, _)| *steps > 0);
+                    for ((cell, ..), position) in changed.zip(&positions) {
                         alike.seen.entry(cell).or_default().push(*position);
                     }
                     let positions = positions.into_iter().map(|position| alike.position(position));

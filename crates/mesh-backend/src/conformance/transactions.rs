@@ -77,6 +77,36 @@ pub async fn writes_of_several_cells_take_place_together(world: &impl World) {
     assert_eq!(third.offset, 3);
 }
 
+pub async fn a_cell_without_steps_is_only_compared(world: &impl World) {
+    let mut peer = Peer::attach(world, 1).await;
+    let [x, y, z] = cells();
+    for topic in [&x, &y, &z] {
+        peer.link.subscribe(topic).await.unwrap();
+    }
+    let first = written(&peer, vec![step(&x, Expect::Absent, "x1"), step(&y, Expect::Absent, "y1")]).await;
+    transaction(&mut peer).await;
+    let only = |cell: &Key, expect| (cell.clone(), write(expect, None, vec![]));
+    // What is as expected lets the others be written, and stays what it is.
+    let asked = vec![only(&x, at(first[0])), step(&y, at(first[1]), "y2"), only(&z, Expect::Absent)];
+    let second = written(&peer, asked).await;
+    assert_eq!(second, [Position { offset: 2, tag: Tag(7), ..first[1] }]);
+    assert_eq!(texts(&transaction(&mut peer).await.0), ["y2"]);
+    assert_eq!(loaded(&peer, &x).await, Some((first[0], Some("x1".into()))));
+    assert_eq!(loaded(&peer, &z).await, None);
+    // Nothing but comparisons.
+    let all = vec![only(&x, at(first[0])), only(&y, at(second[0])), only(&z, Expect::Absent)];
+    assert_eq!(written(&peer, all).await, []);
+    // What is not as expected keeps the others from being written.
+    for (stale, there) in [(only(&y, at(first[1])), Some(second[0])), (only(&z, at(first[0])), None)] {
+        let cell = stale.0.clone();
+        let conflict = peer.link.write_all(vec![step(&x, at(first[0]), "x2"), stale]).await.unwrap();
+        let WrittenAll::Conflict(named, found) = conflict else { panic!("{conflict:?}") };
+        assert_eq!((named, found.map(|found| found.position)), (cell, there));
+    }
+    assert_eq!(loaded(&peer, &x).await, Some((first[0], Some("x1".into()))));
+    peer.silent(world).await;
+}
+
 pub async fn creation_change_and_removal_go_together(world: &impl World) {
     let peer = Peer::attach(world, 1).await;
     let [new, old, gone] = cells();

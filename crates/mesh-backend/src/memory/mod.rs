@@ -212,7 +212,8 @@ impl Link for MemoryLink {
                         told.push((announce, position));
                     })
                 };
-                let positions = writes.into_iter().map(&mut put).collect();
+                let changes = writes.into_iter().filter(|(_, write)| !write.entries.is_empty());
+                let positions = changes.map(&mut put).collect();
                 store.topics.publish_group(self.me, self.shared.entropy.u64(), told);
                 Ok(WrittenAll::At(positions))
             })

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mesh_backend::{
     BackendError, CellValue, Entry, Expect, Key, Kind, Result, Write, Written, WrittenAll, check_together,
 };
-use mesh_proto::{Epoch, Position, Tag};
+use mesh_proto::{Epoch, Position};
 
 use super::RedisLink;
 use super::lists::name;
@@ -70,7 +70,7 @@ impl RedisLink {
             call = args.number(entries.len() as u64);
             let later: Arc<[_]> = tails[index + 1..].iter().flatten().cloned().collect();
             let mut announced = entries.iter().filter(|entry| entry.announce.is_some()).count();
-            last.push((cell, entries.last().map_or(Tag(0), |entry| entry.tag)));
+            last.push((cell, entries.last().map(|entry| entry.tag)));
             for entry in entries {
                 announced -= usize::from(entry.announce.is_some());
                 let part = Part { id, more: announced > 0, later: later.clone() };
@@ -80,8 +80,9 @@ impl RedisLink {
         let mut reply = self.commands.run(shard, call).await?;
         if reply.len() == 1 {
             let mut list = reply.list()?;
-            let position = |(_, tag)| Ok(Position { epoch: list.epoch()?, offset: list.parse()?, tag });
-            return last.into_iter().map(position).collect::<Result<_>>().map(WrittenAll::At);
+            let position = |tag| Ok(Position { epoch: list.epoch()?, offset: list.parse()?, tag });
+            let changed = last.into_iter().filter_map(|(_, tag)| tag);
+            return changed.map(position).collect::<Result<_>>().map(WrittenAll::At);
         }
         let (sign, index) = (reply.parse::<u64>()?, reply.parse::<usize>()?);
         match (sign, last.into_iter().nth(index)) {

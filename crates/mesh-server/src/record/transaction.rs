@@ -1,5 +1,6 @@
 //! Several records written together or not at all.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::future::try_join_all;
@@ -32,6 +33,8 @@ struct Slot {
     record: RecordName,
     there: Option<CellValue>,
     value: Option<Value>,
+    /// Whether it was looked at: then what was decided holds only as long as it is the same.
+    is_read: Cell<bool>,
     /// What it is to be; `None`: as it is.
     change: Option<Change>,
 }
@@ -39,8 +42,9 @@ struct Slot {
 impl Mesh {
     /// Read and write several records, 16 at most: all of what `run` wrote takes place in one step, or nothing, and a
     /// subscriber of several of them is told in one frame. `run` works on what was read before; where somebody else was first
-    /// to write one of the records that it wrote, it is run once more on what is there then. It never waits. A record that it
-    /// only reads may be another one by the time the others are written.
+    /// to write one of the records that it read or wrote, it is run once more on what is there then. So what it returns, also an
+    /// error, follows from what all of its records were at one moment, and nobody wrote between that and what it wrote. It never
+    /// waits.
     ///
     /// ```
     /// # async fn doc() -> mesh_server::Result<()> {
@@ -80,21 +84,25 @@ impl Mesh {
                 Counters::add(&instance.counters.panics);
                 self.0.reports.fault(&Fault::Panicked("a transaction".into()));
                 MeshError::new(Code::Internal, "internal error")
-            })??;
-            let (written, writes): (Vec<_>, Vec<_>) = tx.writes(self)?.into_iter().unzip();
-            if writes.is_empty() {
-                return Ok(ran);
+            })?;
+            let writes = if ran.is_ok() { tx.writes(self)? } else { tx.reads() };
+            // What is there of one record was there at one moment without further ado.
+            if writes.len() <= 1 && writes.iter().all(|(_, (_, write))| write.entries.is_empty()) {
+                return ran;
             }
-            let values: Vec<_> = writes.iter().map(|(_, write)| write.value.clone()).collect();
+            let changed = writes.iter().filter(|(_, (_, write))| !write.entries.is_empty());
+            let changed: Vec<_> =
+                changed.map(|(record, (_, write))| (record.clone(), write.value.clone())).collect();
+            let writes = writes.into_iter().map(|(_, write)| write).collect();
             match instance.call(instance.life().link.write_all(writes)).await? {
                 WrittenAll::At(positions) => {
-                    for ((record, position), value) in written.iter().zip(positions).zip(values) {
-                        let of = names.iter().position(|name| name == record);
+                    for ((record, value), position) in changed.into_iter().zip(positions) {
+                        let of = names.iter().position(|name| *name == record);
                         if let Some(turn) = of.and_then(|of| turns[of].take()) {
-                            hook::tell(self, turn, record, position.offset, value, None);
+                            hook::tell(self, turn, &record, position.offset, value, None);
                         }
                     }
-                    return Ok(ran);
+                    return ran;
                 }
                 WrittenAll::Conflict(cell, now) => {
                     let at = names.iter().position(|record| key(record) == cell);
@@ -124,7 +132,8 @@ impl Transaction {
         let slot = |(record, there): (&RecordName, &Option<CellValue>)| {
             let json = there.as_ref().and_then(|cell| cell.value.as_ref());
             let value = json.map(|json| serde_json::from_slice(json)).transpose()?;
-            Ok(Slot { record: record.clone(), there: there.clone(), value, change: None })
+            let (record, there) = (record.clone(), there.clone());
+            Ok(Slot { record, there, value, is_read: Cell::new(false), change: None })
         };
         Ok(Self { slots: names.iter().zip(there).map(slot).collect::<Result<_>>()? })
     }
@@ -137,7 +146,10 @@ impl Transaction {
         let slot =
             self.slots.iter().find(|slot| slot.record.as_str() == record).ok_or_else(|| unnamed(record))?;
         let value = match &slot.change {
-            None => slot.value.as_ref(),
+            None => {
+                slot.is_read.set(true);
+                slot.value.as_ref()
+            }
             Some(Change::Set(value)) => Some(value),
             Some(_) => None,
         };
@@ -166,12 +178,21 @@ impl Transaction {
         self.slots.iter_mut().find(|slot| slot.record.as_str() == record).ok_or_else(|| unnamed(record))
     }
 
-    /// What changes.
+    /// What must be as it was read.
+    fn reads(self) -> Vec<(RecordName, (Key, CellWrite))> {
+        let read = self.slots.into_iter().filter(|slot| slot.is_read.get());
+        read.map(|Slot { record, there, .. }| compared(record, there.as_ref())).collect()
+    }
+
+    /// What changes, and what must be as it was read.
     fn writes(self, mesh: &Mesh) -> Result<Vec<(RecordName, (Key, CellWrite))>> {
         let instance = &mesh.0.instance;
         let mut writes = Vec::new();
-        for Slot { record, there, change, .. } in self.slots {
-            let Some(change) = change else { continue };
+        for Slot { record, there, is_read, change, .. } in self.slots {
+            let Some(change) = change else {
+                writes.extend(is_read.get().then(|| compared(record, there.as_ref())));
+                continue;
+            };
             let bytes_max = instance.limits.record_bytes_max;
             let write = Write { change, if_version: None, txn: None, bytes_max };
             let seen = Seen {
@@ -181,7 +202,11 @@ impl Transaction {
             };
             let (cell, tag) = (key(&record), Tag::random(&instance.entropy));
             let (value, entry) = match write.decide(&seen, &record, tag, &cell, instance)?.0 {
-                Decision::Keep => continue,
+                // What changes nothing does so only to what was there.
+                Decision::Keep => {
+                    writes.push(compared(record, there.as_ref()));
+                    continue;
+                }
                 Decision::Store(value, entry) => (Some(value), entry),
                 Decision::Remove(entry) => (None, entry),
             };
@@ -191,6 +216,12 @@ impl Transaction {
         }
         Ok(writes)
     }
+}
+
+/// No change, if it is still what was read.
+fn compared(record: RecordName, there: Option<&CellValue>) -> (RecordName, (Key, CellWrite)) {
+    let (cell, expect) = (key(&record), expect(there));
+    (record, (cell, CellWrite { expect, value: None, entries: Vec::new(), keep: KEEP, insist: false }))
 }
 
 fn unnamed(record: &str) -> MeshError {
