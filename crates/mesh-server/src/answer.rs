@@ -10,7 +10,7 @@ use crate::error::{MeshError, Result};
 use crate::fault::Fault;
 use crate::instance::instance_topic;
 use crate::mesh::Mesh;
-use crate::room;
+use crate::{recheck, room};
 
 /// Do what `from` asks, and tell it.
 pub(crate) async fn answer(mesh: Mesh, from: Incarnation, number: u64, body: Bytes) {
@@ -32,6 +32,7 @@ async fn done(mesh: &Mesh, body: &[u8]) -> Result<bool> {
         Ask::Enter { conn, room } => room::enter(mesh, &local(conn)?, room).await,
         Ask::Exit { conn, room } => room::exit(mesh, &local(conn)?, room).await,
         Ask::ExitAll { conn } => room::exit_all(mesh, &local(conn)?).await.map(|()| true),
+        Ask::Recheck { conn } => recheck::recheck(mesh, &local(conn)?).await,
         Ask::SetMetadata { conn, metadata } => local(conn)?.set_metadata(&metadata).await.map(|()| true),
     }
 }

@@ -21,6 +21,7 @@ pub(crate) enum Ask {
     Enter { conn: ConnId, room: RoomName },
     Exit { conn: ConnId, room: RoomName },
     ExitAll { conn: ConnId },
+    Recheck { conn: ConnId },
     SetMetadata { conn: ConnId, metadata: Box<RawValue> },
 }
 

@@ -1,7 +1,7 @@
 //! One live connection, as handlers and the hub know it.
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,7 +59,23 @@ pub(crate) struct Rooms {
 pub(crate) struct Subscriptions {
     /// The connection is closed: nothing is added any more.
     pub(crate) closed: bool,
-    pub(crate) keys: BTreeSet<Key>,
+    /// Each with a number of its own, by which it is told from one that takes its place.
+    pub(crate) numbers: BTreeMap<Key, u32>,
+    /// The last of these.
+    pub(crate) number: u32,
+    /// How often all of them were asked about anew. What a guard said before the last time counts for nothing.
+    pub(crate) rechecks: u32,
+}
+
+impl Subscriptions {
+    /// Take one away, unless another one took its place. Whether it was there.
+    pub(crate) fn forget(&mut self, key: &Key, number: u32) -> bool {
+        let is_there = self.numbers.get(key) == Some(&number);
+        if is_there {
+            self.numbers.remove(key);
+        }
+        is_there
+    }
 }
 
 /// One room of one connection.

@@ -39,6 +39,7 @@ mod metadata;
 mod mount;
 mod pattern;
 mod policy;
+mod recheck;
 mod record;
 mod resync;
 mod room;

@@ -21,13 +21,14 @@ const ORIGIN_HOLD: Duration = Duration::from_millis(20);
 pub(crate) struct Subscribing {
     conn: Conn,
     key: Key,
+    number: u32,
     opening: Option<Opening>,
 }
 
 impl Drop for Subscribing {
     fn drop(&mut self) {
         if self.opening.take().is_some() {
-            self.conn.0.subscriptions.with(|subscriptions| subscriptions.keys.remove(&self.key));
+            self.conn.0.subscriptions.with(|subscriptions| subscriptions.forget(&self.key, self.number));
         }
     }
 }
@@ -41,34 +42,50 @@ pub(crate) fn every(max_rate: Option<f64>) -> Result<Option<Duration>> {
     }
 }
 
-/// Subscribe a command's connection. What it had of the same name is replaced.
-pub(crate) async fn open(cmd: &Command, key: Key, wants: Wants) -> Result<Subscribing> {
+/// Subscribe a command's connection, if it is `allowed`. What it had of the same name is replaced.
+pub(crate) async fn open<F: Future<Output = Result<()>>>(
+    cmd: &Command,
+    key: Key,
+    wants: Wants,
+    allowed: impl Fn() -> F,
+) -> Result<Subscribing> {
     let (instance, conn) = (&cmd.mesh.0.instance, &cmd.conn);
     let max = instance.limits.subscriptions_max;
-    conn.0.subscriptions.with(|subscriptions| {
-        if subscriptions.closed {
-            return Err(MeshError::gone());
+    let number = loop {
+        let rechecks = conn.0.subscriptions.with(|subscriptions| subscriptions.rechecks);
+        allowed().await?;
+        let entered = conn.0.subscriptions.with(|subscriptions| {
+            if subscriptions.closed {
+                return Err(MeshError::gone());
+            }
+            if subscriptions.rechecks != rechecks {
+                return Ok(None);
+            }
+            if subscriptions.numbers.len() >= max && !subscriptions.numbers.contains_key(&key) {
+                let message = format!("a connection has at most {max} subscriptions");
+                return Err(MeshError::new(Code::TooLarge, message));
+            }
+            subscriptions.number = subscriptions.number.wrapping_add(1);
+            subscriptions.numbers.insert(key.clone(), subscriptions.number);
+            Ok(Some(subscriptions.number))
+        });
+        if let Some(number) = entered? {
+            break number;
         }
-        if subscriptions.keys.len() >= max && !subscriptions.keys.contains(&key) {
-            let message = format!("a connection has at most {max} subscriptions");
-            return Err(MeshError::new(Code::TooLarge, message));
-        }
-        subscriptions.keys.insert(key.clone());
-        Ok(())
-    })?;
+    };
     let opening = instance.hub.open(&key, &conn.0.outbox, wants).await;
-    // It may have been closed meanwhile, when there was nothing to take away yet.
-    let is_wanted = conn.0.subscriptions.with(|subscriptions| {
+    // It may have been closed meanwhile, or ended, when there was nothing to take away yet.
+    let (is_wanted, closed) = conn.0.subscriptions.with(|subscriptions| {
         if opening.is_err() {
-            subscriptions.keys.remove(&key);
+            subscriptions.forget(&key, number);
         }
-        subscriptions.keys.contains(&key)
+        (subscriptions.numbers.get(&key) == Some(&number), subscriptions.closed)
     });
     let opening = opening?;
     if !is_wanted {
-        return Err(MeshError::gone());
+        return Err(if closed { MeshError::gone() } else { MeshError::forbidden("refused by a guard") });
     }
-    Ok(Subscribing { conn: conn.clone(), key, opening: Some(opening) })
+    Ok(Subscribing { conn: conn.clone(), key, number, opening: Some(opening) })
 }
 
 /// Once the answer to the command is on its way, what comes follows it.
@@ -92,7 +109,7 @@ pub(crate) fn go_live(cmd: &mut Command, mut subscribing: Subscribing, snapshot:
 
 /// End a subscription. Whether there was one.
 pub(crate) fn close(cmd: &Command, key: &Key) -> bool {
-    cmd.conn.0.subscriptions.with(|subscriptions| subscriptions.keys.remove(key));
+    cmd.conn.0.subscriptions.with(|subscriptions| subscriptions.numbers.remove(key));
     cmd.mesh.0.instance.hub.unlisten(key, cmd.conn.id())
 }
 
@@ -100,9 +117,9 @@ pub(crate) fn close(cmd: &Command, key: &Key) -> bool {
 pub(crate) fn close_all(conn: &Conn) {
     let keys = conn.0.subscriptions.with(|subscriptions| {
         subscriptions.closed = true;
-        std::mem::take(&mut subscriptions.keys)
+        std::mem::take(&mut subscriptions.numbers)
     });
-    for key in keys {
+    for key in keys.into_keys() {
         conn.0.instance.hub.unlisten(&key, conn.id());
     }
 }

@@ -7,7 +7,7 @@ pub(super) const LEVELS: &[&[&str]] = &[
     &["lease"],
     &["answer"],
     &["serve"],
-    &["resync"],
+    &["resync", "recheck"],
     &["channel", "room", "presence", "record", "metadata", "broadcast"],
     &["policy", "subscription"],
     &["command"],

@@ -42,6 +42,8 @@ pub mod command {
     pub const SUBSCRIPTION_MESSAGE: &str = "mesh/subscription-message";
     /// Server to client: messages of a channel are missing.
     pub const CHANNEL_GAP: &str = "mesh/channel-gap";
+    /// Server to client: a subscription is over, as its guard would refuse it now.
+    pub const SUBSCRIPTION_ENDED: &str = "mesh/subscription-ended";
     /// Follow a record.
     pub const SUBSCRIBE_RECORD: &str = "mesh/subscribe-record";
     /// No longer.

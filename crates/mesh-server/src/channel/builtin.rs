@@ -30,13 +30,12 @@ fn policy<'a>(cmd: &'a Command, channel: &ChannelName) -> Result<&'a ChannelPoli
     })
 }
 
-/// The policy, if it lets this client read.
-async fn readable<'a>(cmd: &'a Command, channel: &ChannelName) -> Result<&'a ChannelPolicy> {
-    let policy = policy(cmd, channel)?;
-    if let Some(guard) = &policy.guard {
-        ask(guard, cmd.about(channel.as_str()), cmd.mesh.0.instance.limits.guard_timeout).await?;
+async fn check_read(cmd: &Command, channel: &ChannelName) -> Result<()> {
+    let timeout = cmd.mesh.0.instance.limits.guard_timeout;
+    match &policy(cmd, channel)?.guard {
+        Some(guard) => ask(guard, cmd.about(channel.as_str()), timeout).await,
+        None => Ok(()),
     }
-    Ok(policy)
 }
 
 #[derive(Default, Serialize)]
@@ -64,12 +63,16 @@ pub(crate) async fn subscribe(
     Payload(asked): Payload<SubscribeChannel>,
 ) -> Result<RawJson> {
     let channel = &asked.channel;
-    let has_history = readable(&cmd, channel).await?.keep.is_some();
+    if cmd.only_asks() {
+        check_read(&cmd, channel).await?;
+        return RawJson::new("null");
+    }
+    let has_history = policy(&cmd, channel)?.keep.is_some();
     let every = subscription::every(asked.max_rate)?;
     let form = cmd.conn.0.form;
     let latest = asked.latest || every.is_some();
     let wants = Wants { form, patches: false, latest, every, newest_first: latest };
-    let opening = subscription::open(&cmd, key(channel), wants).await?;
+    let opening = subscription::open(&cmd, key(channel), wants, || check_read(&cmd, channel)).await?;
     if !has_history {
         let mut subscribed = Subscribed { success: true, ..Subscribed::default() };
         subscribed.gap = asked.after.map(|_| Gap { reason: Reason::NoHistory, missed: None });
@@ -176,7 +179,7 @@ pub(crate) async fn get_history(
     cmd: Command,
     Payload(asked): Payload<ChannelHistory>,
 ) -> Result<HistoryAnswer> {
-    readable(&cmd, &asked.channel).await?;
+    check_read(&cmd, &asked.channel).await?;
     let (instance, key) = (&cmd.mesh.0.instance, key(&asked.channel));
     let limit = asked.limit.unwrap_or(HISTORY_LIMIT).min(instance.limits.history_page_max as u64) as usize;
     let (mut page, gap) = match (asked.before, asked.after) {

@@ -39,6 +39,8 @@ pub struct Command {
     extensions: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
     /// What is done once the answer is on its way, where anything may be.
     then: Option<Then>,
+    /// Whether it may be done is all that is asked.
+    only_asks: bool,
 }
 
 type Followup = Box<dyn FnOnce() + Send>;
@@ -59,7 +61,17 @@ impl Then {
 
 impl Command {
     pub(crate) fn new(mesh: Mesh, conn: Conn, name: Arc<str>, payload: Bytes) -> Self {
-        Self { mesh, conn, name, payload, subject: None, extensions: Vec::new(), then: None }
+        let (subject, extensions, then) = (None, Vec::new(), None);
+        Self { mesh, conn, name, payload, subject, extensions, then, only_asks: false }
+    }
+
+    /// A command of which nothing is done: it only asks whether it may be.
+    pub(crate) fn asking(self) -> Self {
+        Self { only_asks: true, ..self }
+    }
+
+    pub(crate) fn only_asks(&self) -> bool {
+        self.only_asks
     }
 
     /// A command after whose answer something may have to be done.

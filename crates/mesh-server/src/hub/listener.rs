@@ -51,6 +51,8 @@ pub(super) struct Stream {
     waits: Option<(Bytes, Option<(Epoch, u64)>)>,
     /// Something was lost since it began to open, which its answer may not tell of: it is made good once it is live.
     doubted: bool,
+    /// It was ended before its answer was on its way: what follows that, and nothing more.
+    last_word: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -118,7 +120,33 @@ impl Listener {
 impl Stream {
     pub(super) fn new(token: NonZeroU64, wants: Wants) -> Self {
         let stage = Stage::Opening(Vec::new(), 0);
-        Self { token, wants, stage, last: None, has: None, next: Instant::now(), waits: None, doubted: false }
+        let next = Instant::now();
+        Self {
+            token,
+            wants,
+            stage,
+            last: None,
+            has: None,
+            next,
+            waits: None,
+            doubted: false,
+            last_word: None,
+        }
+    }
+
+    /// End it with this frame, behind its answer. Whether it is over.
+    pub(super) fn end(&mut self, frame: &Bytes, outbox: &Arc<Outbox>) -> bool {
+        if self.is_live() {
+            outbox.push(frame);
+        } else {
+            self.last_word = Some(frame.clone());
+        }
+        self.is_live()
+    }
+
+    /// What to say instead of going live, if it was ended meanwhile.
+    pub(super) fn last_word(&mut self) -> Option<Bytes> {
+        self.last_word.take()
     }
 
     pub(super) fn is_live(&self) -> bool {

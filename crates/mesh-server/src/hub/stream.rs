@@ -72,6 +72,20 @@ impl Hub {
         Ok(opening)
     }
 
+    /// Which subscription a connection has, if any.
+    pub(crate) fn subscription(&self, key: &Key, id: ConnId) -> Option<NonZeroU64> {
+        let topic = self.find(key)?;
+        topic.state.with(|state| Some(state.listeners.get(&id)?.stream.as_ref()?.token))
+    }
+
+    /// End a subscription of a connection from this side: `frame` is the last thing it tells its client.
+    pub(crate) fn end(self: &Arc<Self>, key: &Key, id: ConnId, token: NonZeroU64, frame: &Bytes) {
+        self.unlisten_if(key, id, |Listener { stream, outbox }| {
+            let stream = stream.as_mut().filter(|stream| stream.token == token);
+            stream.is_some_and(|stream| stream.end(frame, outbox))
+        });
+    }
+
     /// Everything may have lost something: from here on what arrives on streams is kept until they were made good. Of
     /// which ones the caller has to see to that.
     pub(crate) fn hold_all(&self) -> Vec<Key> {
@@ -304,6 +318,11 @@ impl Opening {
             let Some(listener) = state.listeners.get_mut(&self.id) else { return };
             let stream = listener.stream.as_mut().filter(|stream| stream.token == self.token);
             let Some(stream) = stream else { return };
+            if let Some(frame) = stream.last_word() {
+                listener.outbox.push(&frame);
+                self.live = false;
+                return;
+            }
             let mut count = 0;
             for arrival in stream.go_live(snapshot) {
                 match listener.take(&Frames::new(&arrival)) {

@@ -93,12 +93,12 @@ impl Hub {
         self: &Arc<Self>,
         key: &Key,
         id: ConnId,
-        goes: impl FnOnce(&Listener) -> bool,
+        goes: impl FnOnce(&mut Listener) -> bool,
     ) -> bool {
         let Some(topic) = self.find(key) else { return false };
         let mut listened = false;
         let linger = topic.state.with(|state| {
-            listened = state.listeners.get(&id).is_some_and(goes);
+            listened = state.listeners.get_mut(&id).is_some_and(goes);
             if listened {
                 state.listeners.swap_remove(&id);
             }

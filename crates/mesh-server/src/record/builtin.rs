@@ -84,7 +84,10 @@ fn told(cell: Option<&CellValue>, unchanged: bool) -> Result<RawJson> {
 /// `mesh/subscribe-record`
 pub(crate) async fn subscribe(mut cmd: Command, Payload(asked): Payload<SubscribeRecord>) -> Result<RawJson> {
     let record = &asked.record_id;
-    check_read(&cmd, record).await?;
+    if cmd.only_asks() {
+        check_read(&cmd, record).await?;
+        return RawJson::new("null");
+    }
     let form = cmd.conn.0.form;
     let every = subscription::every(asked.max_rate)?;
     let wants = Wants {
@@ -95,7 +98,7 @@ pub(crate) async fn subscribe(mut cmd: Command, Payload(asked): Payload<Subscrib
         every,
         newest_first: form == Form::Origin || asked.latest || every.is_some(),
     };
-    let subscribing = subscription::open(&cmd, key(record), wants).await?;
+    let subscribing = subscription::open(&cmd, key(record), wants, || check_read(&cmd, record)).await?;
     let cell = load(&cmd.mesh, record).await?;
     let snapshot = position(cell.as_ref());
     let answer = told(cell.as_ref(), asked.after == Some(snapshot))?;
