@@ -29,6 +29,10 @@ pub enum Kind {
     Record,
     /// Presence of a room: its topic and its roster.
     Presence,
+    /// A channel of the store's own, of this name byte for byte, on which others publish who know nothing of Mesh. It is
+    /// subscribed to alone; what arrives is the text as it is. A store that has no such thing takes the subscription, and
+    /// nothing arrives.
+    Bridge,
 }
 
 /// A topic, log, cell or roster.

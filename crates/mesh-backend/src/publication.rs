@@ -164,6 +164,11 @@ impl Arrival {
         }
     }
 
+    /// A text that somebody published who is no instance, as `me` has received it.
+    pub fn plain(topic: Key, me: Incarnation, text: Bytes) -> Self {
+        Self { position: None, ..Self::read(topic, me, Position::START, text) }
+    }
+
     /// Its weight in a bounded queue, in bytes.
     pub fn weight(&self) -> usize {
         let text = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::is_elsewhere;
-use crate::key::{Keys, Shard};
+use crate::key::{Keys, Shard, is_foreign};
 use crate::map::Map;
 use crate::node::{Answer, Node};
 use crate::reply::Reply;
@@ -87,6 +87,11 @@ impl Verbs {
         Self { publish: "PUBLISH", subscribe: "SUBSCRIBE", unsubscribe: "UNSUBSCRIBE" };
     pub(crate) const SHARDED: Self =
         Self { publish: "SPUBLISH", subscribe: "SSUBSCRIBE", unsubscribe: "SUNSUBSCRIBE" };
+
+    /// Those for a channel: what others publish belongs to no shard.
+    pub(crate) fn on(self, channel: &str) -> Self {
+        if is_foreign(channel) { Self::PLAIN } else { self }
+    }
 }
 
 /// Calls scripts where their shard is.

@@ -114,13 +114,21 @@ impl Keys {
 
     /// The channel of a topic.
     pub(crate) fn channel(&self, key: &Key) -> String {
-        self.of_key('t', key)
+        match key.kind {
+            Kind::Bridge => key.name.to_string(),
+            _ => self.of_key('t', key),
+        }
     }
 
     fn of_key(&self, what: char, key: &Key) -> String {
         let (shard, kind) = (self.shard(key), letter(key.kind));
         format!("{}{{{shard}}}:{what}{kind}:{}", self.prefix, key.name)
     }
+}
+
+/// Whether a name is one that others may publish on: not Mesh's, whatever its version and namespace, nor Redis' own.
+pub(crate) fn is_foreign(channel: &str) -> bool {
+    !channel.starts_with("mesh:") && !channel.starts_with("__")
 }
 
 /// What the channel of a topic has behind what every channel of its shard begins with.
@@ -145,6 +153,7 @@ pub(crate) fn letter(kind: Kind) -> char {
         Kind::Channel => 'H',
         Kind::Record => 'D',
         Kind::Presence => 'P',
+        Kind::Bridge => 'B',
         // A kind that came later than this crate: better to fail when it is first used than to mix it up.
         other => unreachable!("{other:?} has no letter"),
     }
@@ -161,6 +170,7 @@ pub(crate) fn kind(letter: &str) -> Option<Kind> {
         "H" => Kind::Channel,
         "D" => Kind::Record,
         "P" => Kind::Presence,
+        "B" => Kind::Bridge,
         _ => return None,
     })
 }
@@ -210,6 +220,18 @@ mod tests {
                 assert_eq!(keys.channel(&key), format!("{start}{name}"));
             }
         }
+    }
+
+    #[test]
+    fn a_bridge_has_the_channel_of_its_name_and_leads_to_nothing_of_ours() {
+        let keys = Keys::new(None, 1);
+        assert_eq!(keys.channel(&Key::new(Kind::Bridge, "news")), "news");
+        for of in KINDS {
+            assert!(!is_foreign(&keys.channel(&Key::new(of, "news"))));
+        }
+        assert!(
+            !is_foreign("__keyspace@0__:news") && !is_foreign("__sentinel__:hello") && is_foreign("a:mesh:")
+        );
     }
 
     #[test]

@@ -273,8 +273,12 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
         let life = lives.now();
         life.link.subscribe(&instance_topic(life.me)).await?;
         let flushers = Flushers::start(&stop);
+        let channels = Arc::new(self.channels);
+        let policies = channels.clone();
+        let bridged = move |name: &str| policies.find(name).is_some_and(|policy| policy.bridge);
+        let (call_timeout, linger) = (limits.backend_timeout, limits.unsubscribe_linger);
         let instance = Arc::new(Instance {
-            hub: Hub::new(lives.clone(), tasks.clone(), limits.backend_timeout, limits.unsubscribe_linger),
+            hub: Hub::new(lives.clone(), tasks.clone(), call_timeout, linger, Box::new(bridged)),
             lives,
             asked: Asked::default(),
             flushers,
@@ -297,7 +301,7 @@ impl<S: Clone + Send + Sync + 'static> Builder<S> {
             instance,
             commands,
             rooms: self.rooms,
-            channels: self.channels,
+            channels,
             records: self.records,
             metadata: self.metadata,
             authenticate: self.authenticate,

@@ -36,7 +36,8 @@ pub(crate) struct Inner {
     pub(crate) instance: Arc<Instance>,
     pub(crate) commands: Commands,
     pub(crate) rooms: Policies<RoomPolicy>,
-    pub(crate) channels: Policies<ChannelPolicy>,
+    /// The hub knows by it what is bridged.
+    pub(crate) channels: Arc<Policies<ChannelPolicy>>,
     pub(crate) records: Policies<RecordPolicy>,
     /// Who may read whose connection metadata; `None`: nobody but the owner.
     pub(crate) metadata: Option<Check>,

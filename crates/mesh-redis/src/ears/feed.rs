@@ -101,7 +101,7 @@ async fn resume(
     loop {
         let mut pipeline = redis::pipe();
         for channel in &batch {
-            pipeline.cmd(shared.commands.verbs.subscribe).arg(channel);
+            pipeline.cmd(shared.commands.verbs.on(channel).subscribe).arg(channel);
         }
         let confirmed = connection.send_packed_commands(&pipeline, 0, batch.len());
         let answers = match timeout(BATCH_WAIT, confirmed).await {
@@ -157,7 +157,7 @@ async fn tidying(shared: &Shared, name: &str, mut connection: MultiplexedConnect
         }
         let mut pipeline = redis::pipe();
         for channel in &strays {
-            pipeline.cmd(shared.commands.verbs.unsubscribe).arg(channel);
+            pipeline.cmd(shared.commands.verbs.on(channel).unsubscribe).arg(channel);
         }
         let given_up = connection.send_packed_commands(&pipeline, 0, strays.len());
         if !matches!(timeout(BATCH_WAIT, given_up).await, Ok(Ok(_))) {
@@ -198,8 +198,9 @@ impl Listener {
                     shared.with(|state| state.heard(&self.name, self.session, &payload, &shared.inbox));
                     shared.echoed.send_modify(|echoed| *echoed += 1);
                 } else {
+                    let (me, inbox) = (shared.me, &shared.inbox);
                     shared.with(|state| {
-                        state.arrive(&self.name, self.session, &channel, payload.into(), &shared.inbox)
+                        state.arrive(&self.name, self.session, me, &channel, payload.into(), inbox)
                     });
                 }
             }

@@ -102,7 +102,7 @@ impl Ears {
                 }
             })
         });
-        self.ask(connection, commands.verbs.subscribe, &channel).await?;
+        self.ask(connection, commands.verbs.on(&channel).subscribe, &channel).await?;
         std::mem::forget(wish);
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Ears {
         let channel = commands.keys.channel(topic);
         let Some(connection) = shared.with(|state| state.leave(&channel)) else { return Ok(()) };
         let _over = OnDrop(|| shared.with(|state| state.forget_unwished(&channel)));
-        self.ask(connection, commands.verbs.unsubscribe, &channel).await
+        self.ask(connection, commands.verbs.on(&channel).unsubscribe, &channel).await
     }
 
     /// Fails unless Redis confirms.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh_backend::{Arrival, Inbox, Key, Result};
+use mesh_backend::{Arrival, Inbox, Key, Kind, Result};
+use mesh_proto::Incarnation;
 use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
@@ -279,7 +280,15 @@ impl State {
     }
 
     /// Something arrived on a channel.
-    pub(super) fn arrive(&mut self, name: &str, session: u64, channel: &str, payload: Bytes, inbox: &Inbox) {
+    pub(super) fn arrive(
+        &mut self,
+        name: &str,
+        session: u64,
+        me: Incarnation,
+        channel: &str,
+        payload: Bytes,
+        inbox: &Inbox,
+    ) {
         let mut feed = self.feeds.get_mut(name).filter(|feed| feed.session == session);
         if let Some(feed) = &mut feed {
             feed.spoke = Instant::now();
@@ -294,7 +303,11 @@ impl State {
                 return;
             }
         };
-        match message::decode(topic.key.clone(), payload) {
+        let decoded = match topic.key.kind {
+            Kind::Bridge => Ok((Arrival::plain(topic.key.clone(), me, payload), None)),
+            _ => message::decode(topic.key.clone(), payload),
+        };
+        match decoded {
             Ok((arrival, None)) => {
                 if let Some(feed) = feed {
                     feed.hand_in(inbox);

@@ -1,12 +1,21 @@
 //! Subscribing and publishing.
 
-use mesh_backend::{Announce, Key, Result};
+use mesh_backend::{Announce, BackendError, Key, Kind, Result};
 
 use super::RedisLink;
+use crate::key::is_foreign;
 use crate::script::{CHECK, PUBLISH};
 
 impl RedisLink {
     pub(super) async fn do_subscribe(&self, topic: &Key) -> Result<()> {
+        if topic.kind == Kind::Bridge && !is_foreign(&topic.name) {
+            // What is published there is not for clients, whatever a policy says of the name.
+            let why = format!(
+                "{:?} cannot be bridged: names that begin with `mesh:` or `__` are not for others",
+                topic.name
+            );
+            return Err(BackendError::Refused(why));
+        }
         let shard = self.commands.keys.shard(topic);
         let check = self.commands.run(shard, self.call(&CHECK, shard));
         let (checked, heard) = tokio::join!(check, self.ears.subscribe(topic));

@@ -1,5 +1,6 @@
 //! Messages to everybody who subscribed, and what is kept of them.
 
+mod bridge;
 mod builtin;
 mod history;
 mod message;
@@ -13,6 +14,7 @@ use mesh_proto::{ChannelName, Code, Position, Tag, Txn};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+pub(crate) use bridge::bridged;
 pub(crate) use builtin::{get_history, publish, subscribe, unsubscribe};
 pub use history::{HistoryPage, Message};
 pub(crate) use resync::read_on;

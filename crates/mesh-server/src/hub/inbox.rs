@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mesh_backend::{Arrival, Arrivals, Control, Key, Received};
+use mesh_backend::{Arrival, Arrivals, Control, Key, Kind, Received};
 
 use super::Hub;
 
@@ -17,6 +17,8 @@ const BATCH_BYTES: usize = 128 * 1024;
 pub(crate) trait Heard: Send {
     /// A word for the instance.
     fn on_control(&self, arrival: Arrival);
+    /// What somebody published who is no instance: what it is to connections, if anything.
+    fn on_plain(&self, arrival: Arrival) -> Option<Arrival>;
     /// Publications may be missing.
     fn on_lost(&self);
     /// A stream has to be made good: what arrives on it is kept until then.
@@ -33,28 +35,13 @@ pub(crate) async fn hand_out(hub: Arc<Hub>, mut arrivals: Arrivals, heard: impl 
             Received::Arrival(arrival) => {
                 hub.arrivals.fetch_add(1, Ordering::Relaxed);
                 bytes += arrival.weight();
-                let topic = hub.find(&arrival.topic);
-                if let Some(topic) = topic.as_ref().filter(|topic| topic.follows_a_gap(&arrival)) {
-                    heard.on_lost();
-                    if Hub::hold(topic) {
-                        heard.on_gap(arrival.topic.clone());
+                if arrival.topic.kind == Kind::Bridge {
+                    // It has no number, so nothing can be missing before it.
+                    if let Some(arrival) = heard.on_plain(arrival) {
+                        hub.fan_out(hub.find(&arrival.topic).as_ref(), &arrival);
                     }
-                }
-                match arrival.control {
-                    None if arrival.group.is_some_and(|group| group.of > 1) => {
-                        let is_last = arrival.group.is_some_and(|group| group.index + 1 == group.of);
-                        together.push(arrival);
-                        if is_last {
-                            let parts = std::mem::take(&mut together);
-                            hub.fan_out_together(&parts).into_iter().for_each(|topic| heard.on_gap(topic));
-                        }
-                    }
-                    None | Some(Control::Close(_)) => {
-                        if hub.fan_out(topic.as_ref(), &arrival) {
-                            heard.on_gap(arrival.topic);
-                        }
-                    }
-                    Some(_) => heard.on_control(arrival),
+                } else {
+                    hub.hand_over(arrival, &mut together, &heard);
                 }
             }
             Received::ContinuityLost => {
@@ -68,6 +55,35 @@ pub(crate) async fn hand_out(hub: Arc<Hub>, mut arrivals: Arrivals, heard: impl 
         if batch == BATCH || bytes >= BATCH_BYTES {
             (batch, bytes) = (0, 0);
             tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Hub {
+    /// Hand one arrival to whom it is for; parts of a transaction wait in `together` for the last one.
+    fn hand_over(self: &Arc<Self>, arrival: Arrival, together: &mut Vec<Arrival>, heard: &impl Heard) {
+        let topic = self.find(&arrival.topic);
+        if let Some(topic) = topic.as_ref().filter(|topic| topic.follows_a_gap(&arrival)) {
+            heard.on_lost();
+            if Self::hold(topic) {
+                heard.on_gap(arrival.topic.clone());
+            }
+        }
+        match arrival.control {
+            None if arrival.group.is_some_and(|group| group.of > 1) => {
+                let is_last = arrival.group.is_some_and(|group| group.index + 1 == group.of);
+                together.push(arrival);
+                if is_last {
+                    let parts = std::mem::take(together);
+                    self.fan_out_together(&parts).into_iter().for_each(|topic| heard.on_gap(topic));
+                }
+            }
+            None | Some(Control::Close(_)) => {
+                if self.fan_out(topic.as_ref(), &arrival) {
+                    heard.on_gap(arrival.topic);
+                }
+            }
+            Some(_) => heard.on_control(arrival),
         }
     }
 }

@@ -10,6 +10,7 @@ mod together;
 mod uplink;
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,9 +43,12 @@ const HEARD_MAX: usize = 128;
 
 type Shard = Lock<HashMap<Key, Arc<Topic>>>;
 
-#[derive(Debug)]
+/// Whether what others publish on the backend's own channel of this name is for the subscribers of that name.
+pub(crate) type Bridged = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
 pub(crate) struct Hub {
     shards: [Shard; SHARDS],
+    bridged: Bridged,
     lives: Arc<Lives>,
     tasks: TaskTracker,
     call_timeout: Duration,
@@ -96,10 +100,12 @@ impl Hub {
         tasks: TaskTracker,
         call_timeout: Duration,
         linger: Duration,
+        bridged: Bridged,
     ) -> Arc<Self> {
         let shards = std::array::from_fn(|_| Lock::default());
         Arc::new(Self {
             shards,
+            bridged,
             lives,
             tasks,
             call_timeout,
@@ -108,6 +114,12 @@ impl Hub {
             arrivals: AtomicU64::new(0),
             tokens: AtomicU64::new(1),
         })
+    }
+
+    /// The topic whose arrivals are for the subscribers of another one, too.
+    fn bridge(&self, key: &Key) -> Option<Key> {
+        let is_bridged = key.kind == Kind::Channel && (self.bridged)(&key.name);
+        is_bridged.then(|| Key::new(Kind::Bridge, key.name.clone()))
     }
 
     fn shard(&self, key: &Key) -> &Shard {
@@ -194,5 +206,11 @@ impl Hub {
             }
         }
         self.delivered.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("delivered", &self.delivered).finish_non_exhaustive()
     }
 }

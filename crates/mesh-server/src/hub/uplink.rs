@@ -157,7 +157,15 @@ impl Hub {
     }
 
     async fn subscribe(&self, life: &Life, key: &Key) -> Result<(), BackendError> {
-        let subscribing = tokio::time::timeout(self.call_timeout, life.link.subscribe(key));
+        let bridge = self.bridge(key);
+        let subscribing = async {
+            life.link.subscribe(key).await?;
+            match &bridge {
+                Some(bridge) => life.link.subscribe(bridge).await,
+                None => Ok(()),
+            }
+        };
+        let subscribing = tokio::time::timeout(self.call_timeout, subscribing);
         subscribing.await.unwrap_or_else(|_| Err(BackendError::Unavailable("timed out".into())))
     }
 
@@ -204,7 +212,14 @@ impl Hub {
         }
         // A failure leaves the instance subscribed to what it does not need: nobody listens, so nothing is handed out.
         let life = self.lives.now();
-        let unsubscribing = tokio::time::timeout(self.call_timeout, life.link.unsubscribe(&topic.key));
+        let bridge = self.bridge(&topic.key);
+        let unsubscribing = async {
+            if let Some(bridge) = &bridge {
+                life.link.unsubscribe(bridge).await?;
+            }
+            life.link.unsubscribe(&topic.key).await
+        };
+        let unsubscribing = tokio::time::timeout(self.call_timeout, unsubscribing);
         if !matches!(unsubscribing.await, Ok(Ok(()))) {
             tracing::debug!(topic = ?topic.key, "could not unsubscribe");
         }

@@ -15,7 +15,7 @@ use crate::hub::{Heard, hand_out};
 use crate::instance::Counters;
 use crate::life::Life;
 use crate::mesh::{Inner, Mesh};
-use crate::{answer, resync, room};
+use crate::{answer, channel, resync, room};
 
 /// Between two beats: a third of the lease, so that two may fail.
 const BEAT: Duration = Duration::from_secs(2);
@@ -128,6 +128,10 @@ impl Heard for Hears {
             Some(Control::Answer(number, body)) => mesh.0.instance.asked.answered(number, body),
             _ => {}
         }
+    }
+
+    fn on_plain(&self, arrival: Arrival) -> Option<Arrival> {
+        channel::bridged(&self.0.upgrade().map(Mesh)?, &arrival)
     }
 
     fn on_lost(&self) {

@@ -31,12 +31,13 @@ pub struct Channel<S> {
     guard: Option<CheckWith<S>>,
     publish: Option<CheckWith<S>>,
     keep: Option<Keep>,
+    bridge: bool,
 }
 
 impl<S> Channel<S> {
     /// Any client may subscribe. Nothing is kept: a subscriber that is away misses what is published meanwhile.
     pub fn open() -> Self {
-        Self { guard: None, publish: None, keep: None }
+        Self { guard: None, publish: None, keep: None, bridge: false }
     }
 
     /// Only clients that the guard lets: it is asked when one subscribes or reads history. Take [`Name`](crate::Name)
@@ -71,6 +72,22 @@ impl<S> Channel<S> {
         self
     }
 
+    /// Subscribers also get what others publish on the backend's own channel of this name, who know nothing of Mesh: on Redis
+    /// whatever `PUBLISH <name> <text>` says, on a Cluster as well. The embedded backend has no such channels. A message is
+    /// the text as a JSON string, what is no UTF-8 in it replaced, at most 256 KiB; a longer one is dropped, and
+    /// [`on_error`](crate::Builder::on_error) is told. Names that begin with `mesh:` or `__` cannot be subscribed to then. A
+    /// Redis user needs the right to subscribe to the channel.
+    ///
+    /// Whoever may publish there is believed: no guard is asked.
+    ///
+    /// # Panics
+    /// [`Builder::channel`](crate::Builder::channel) does where there is history as well: what comes this way has no
+    /// position, so it could be lost without a word.
+    pub fn bridge(mut self) -> Self {
+        self.bridge = true;
+        self
+    }
+
     fn keep(&mut self) -> &mut Keep {
         let all = Keep { count_max: usize::MAX, bytes_max: HISTORY_BYTES, age_max: HISTORY_AGE };
         self.keep.get_or_insert(all)
@@ -82,7 +99,12 @@ impl<S> Channel<S> {
     {
         // Keeping nothing is having no history.
         let keep = self.keep.filter(|keep| keep.count_max > 0 && keep.bytes_max > 0);
-        ChannelPolicy { guard: bind(self.guard, state), publish: bind(self.publish, state), keep }
+        let bridge = self.bridge;
+        assert!(
+            !bridge || keep.is_none(),
+            "a channel that is bridged keeps no history: what others publish has no position"
+        );
+        ChannelPolicy { guard: bind(self.guard, state), publish: bind(self.publish, state), keep, bridge }
     }
 }
 
@@ -96,4 +118,6 @@ pub(crate) struct ChannelPolicy {
     pub(crate) guard: Option<Check>,
     pub(crate) publish: Option<Check>,
     pub(crate) keep: Option<Keep>,
+    /// Whether what others publish on a channel of this name is for its subscribers.
+    pub(crate) bridge: bool,
 }
