@@ -94,7 +94,7 @@ async fn subscribers_of_all_instances_get_what_others_publish_on_redis() {
         assert_eq!(heard(client).await, all);
     }
     assert_eq!(publish(&mut plain, b"plain", b"not bridged").await, ":0");
-    assert_eq!(heard(&mut other).await, [json!(0); 0]);
+    assert!(heard(&mut other).await.is_empty());
     // After the last one has left, nothing is left on Redis.
     clients.clear();
     tokio::time::sleep(Duration::from_secs(5)).await;
