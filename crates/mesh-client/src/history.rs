@@ -25,6 +25,8 @@ pub enum GapReason {
     Limit,
     /// The channel keeps nothing, and something may have been missed.
     NoHistory,
+    /// The server dropped them, because this client reads too slowly, and the channel keeps nothing.
+    Lagged,
     /// One that this version does not know.
     Other(String),
 }
@@ -36,6 +38,7 @@ impl GapReason {
             "epoch_changed" => Self::EpochChanged,
             "limit" => Self::Limit,
             "no_history" => Self::NoHistory,
+            "lagged" => Self::Lagged,
             _ => Self::Other(reason),
         }
     }

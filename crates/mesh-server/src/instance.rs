@@ -74,6 +74,8 @@ pub struct Stats {
     pub encodes: u64,
     /// Pushes handed to connections.
     pub delivered: u64,
+    /// Messages that slow readers were not given, of channels that drop the oldest.
+    pub dropped: u64,
     /// Publications that arrived from other instances and this one.
     pub arrivals: u64,
     /// Commands begun.
@@ -107,6 +109,7 @@ impl Instance {
             connections: self.conns.with(|conns| conns.len()),
             encodes: read(&self.counters.encodes),
             delivered: self.hub.delivered(),
+            dropped: read(&self.flushers.dropped),
             arrivals: self.hub.arrivals(),
             commands: read(&self.counters.commands),
             bad_frames: read(&self.counters.bad_frames),

@@ -13,7 +13,7 @@ use super::message::{self, Gap, Reason};
 use super::{key, publish_raw};
 use crate::command::{Command, Payload, RawJson};
 use crate::error::{MeshError, Result};
-use crate::hub::Wants;
+use crate::hub::{Lag, Wants};
 use crate::policy::{ChannelPolicy, ask};
 use crate::subscription::{self, Subscribing};
 
@@ -67,11 +67,16 @@ pub(crate) async fn subscribe(
         check_read(&cmd, channel).await?;
         return RawJson::new("null");
     }
-    let has_history = policy(&cmd, channel)?.keep.is_some();
+    let ChannelPolicy { keep, drop_oldest, .. } = policy(&cmd, channel)?;
+    let (has_history, drops) = (keep.is_some(), *drop_oldest);
     let every = subscription::every(asked.max_rate)?;
     let form = cmd.conn.0.form;
     let latest = asked.latest || every.is_some();
-    let wants = Wants { form, patches: false, latest, every, newest_first: latest };
+    // One that has history sees by the offset what it was not given, and reads it; an origin client knows nothing of gaps.
+    let is_told = form == Form::Hello && !has_history;
+    let push = is_told.then(|| message::lag_push(channel)).transpose()?;
+    let lag = drops.then(|| Lag::new(push));
+    let wants = Wants { form, patches: false, latest, every, newest_first: latest, lag };
     let opening = subscription::open(&cmd, key(channel), wants, || check_read(&cmd, channel)).await?;
     if !has_history {
         let mut subscribed = Subscribed { success: true, ..Subscribed::default() };

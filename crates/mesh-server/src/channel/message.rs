@@ -81,6 +81,7 @@ pub(super) enum Reason {
     EpochChanged,
     Limit,
     NoHistory,
+    Lagged,
 }
 
 /// That something is missing, and how many messages if that is known.
@@ -100,4 +101,12 @@ pub(super) fn gap_push(channel: &str, gap: Gap) -> Result<Bytes> {
         gap: Gap,
     }
     Ok(mesh_proto::encode_push(command::CHANNEL_GAP, &Payload { channel, gap })?)
+}
+
+/// The same where messages were dropped because their reader was too slow; the number of them stands between the two.
+pub(super) fn lag_push(channel: &ChannelName) -> Result<(Box<str>, Box<str>)> {
+    let push = gap_push(channel.as_str(), Gap { reason: Reason::Lagged, missed: Some(0) })?;
+    let (push, end) = (std::str::from_utf8(&push).unwrap_or_default(), "}}");
+    let before = push.strip_suffix(end).and_then(|push| push.strip_suffix('0')).unwrap_or_default();
+    Ok((before.into(), end.into()))
 }

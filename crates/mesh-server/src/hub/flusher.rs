@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -18,7 +18,11 @@ const CHUNK: usize = 64;
 const SCRATCH_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
-pub(crate) struct Flushers(Vec<Flusher>);
+pub(crate) struct Flushers {
+    workers: Vec<Flusher>,
+    /// Messages dropped so far because their readers were too slow.
+    pub(crate) dropped: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct Flusher {
@@ -39,15 +43,16 @@ impl Flushers {
     /// As many as the runtime has workers. The tasks end when `stop` does.
     pub(crate) fn start(stop: &tokio_util::sync::CancellationToken) -> Arc<Self> {
         let workers = tokio::runtime::Handle::current().metrics().num_workers().max(1);
-        let flushers = Arc::new(Self((0..workers).map(|_| Flusher::default()).collect()));
+        let flushers = (0..workers).map(|_| Flusher::default()).collect();
+        let flushers = Arc::new(Self { workers: flushers, dropped: AtomicU64::new(0) });
         for index in 0..workers {
             let (it, stopped) = (flushers.clone(), stop.clone());
-            tokio::spawn(async move { stopped.run_until_cancelled(it.0[index].run()).await });
+            tokio::spawn(async move { stopped.run_until_cancelled(it.workers[index].run()).await });
             let (it, stopped) = (flushers.clone(), stop.clone());
             tokio::spawn(async move {
                 let chaser = async {
                     loop {
-                        it.0[index].chase.notified().await;
+                        it.workers[index].chase.notified().await;
                     }
                 };
                 stopped.run_until_cancelled(chaser).await
@@ -57,7 +62,7 @@ impl Flushers {
     }
 
     pub(super) fn mark(&self, outbox: Arc<Outbox>) {
-        let flusher = &self.0[WORKER.get() % self.0.len()];
+        let flusher = &self.workers[WORKER.get() % self.workers.len()];
         let first = flusher.dirty.with(|dirty| {
             dirty.push(outbox);
             dirty.len() == 1

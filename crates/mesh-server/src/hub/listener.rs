@@ -10,7 +10,7 @@ use mesh_backend::Arrival;
 use mesh_proto::{Epoch, Form, Position};
 use tokio::time::Instant;
 
-use super::Outbox;
+use super::{Lag, Outbox};
 
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -20,7 +20,7 @@ pub(super) struct Listener {
 }
 
 /// What a subscription asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Wants {
     /// Origin clients know nothing of gaps.
     pub(crate) form: Form,
@@ -32,6 +32,8 @@ pub(crate) struct Wants {
     pub(crate) every: Option<Duration>,
     /// Of what came while the answer was on its way, the newest alone.
     pub(crate) newest_first: bool,
+    /// The oldest that wait are dropped where the reader is too slow.
+    pub(crate) lag: Option<Arc<Lag>>,
 }
 
 /// A subscription to numbered entries, or to messages without a number.
@@ -222,8 +224,9 @@ impl Stream {
                 together.borrow_mut().push((outbox.clone(), self.token, text.clone()));
                 return Sent::Now;
             }
-            match frames.full() {
-                Some(full) if self.wants.latest => outbox.push_newest(frame, self.token, full),
+            match (frames.full(), &self.wants.lag) {
+                (Some(full), _) if self.wants.latest => outbox.push_newest(frame, self.token, full),
+                (_, Some(lag)) => outbox.push_droppable(frame, lag),
                 _ => outbox.push(frame),
             }
             return Sent::Now;

@@ -1,5 +1,6 @@
 //! Who on this instance listens to what. Short locks, bytes only; handing out never awaits.
 
+mod backlog;
 mod flusher;
 mod inbox;
 mod listener;
@@ -21,6 +22,7 @@ use mesh_backend::{Arrival, Audience, Control, Key, Kind};
 use mesh_proto::{ConnId, Incarnation};
 use tokio_util::task::TaskTracker;
 
+pub(crate) use backlog::Lag;
 pub(crate) use flusher::Flushers;
 pub(crate) use inbox::{Heard, hand_out};
 pub(crate) use listener::Wants;

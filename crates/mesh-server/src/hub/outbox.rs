@@ -1,6 +1,5 @@
 //! What waits to be written to one connection. Bounded in bytes; a publisher never waits for it.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 use std::num::NonZeroU64;
 use std::pin::Pin;
@@ -8,18 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use mesh_proto::{CloseCode, ConnId};
 use tokio::io::AsyncWrite;
 use tokio::net::tcp::OwnedWriteHalf;
 
+use super::backlog::{Backlog, Gives, Lag};
 use super::flusher::Flushers;
 use super::pipe::PipeWriter;
 use crate::lock::Lock;
 
-/// What a queued frame weighs beside its bytes.
-const FRAME_OVERHEAD: usize = size_of::<Queued>();
 /// Bytes that wait, from which on a frame of a subscription gives way to a newer one of the same.
 const CONFLATE_BYTES: usize = 64 * 1024;
 /// Small frames up to this many bytes together are copied into one buffer and leave in one plain write, which is
@@ -58,20 +56,10 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 struct State {
     sink: Sink,
-    queue: VecDeque<Queued>,
-    bytes: usize,
-    /// The first frame in the queue is partly written.
-    started: bool,
+    queue: Backlog,
     /// The socket took no more; the task goes on when it does.
     blocked: bool,
     phase: Phase,
-}
-
-#[derive(Debug)]
-struct Queued {
-    frame: Bytes,
-    /// The subscription whose newer frames may take its place.
-    of: Option<NonZeroU64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,14 +73,8 @@ pub(crate) enum Phase {
 
 impl Outbox {
     pub(crate) fn new(id: ConnId, flushers: Arc<Flushers>, bytes_max: usize) -> Arc<Self> {
-        let state = State {
-            sink: Sink::Absent,
-            queue: VecDeque::new(),
-            bytes: 0,
-            started: false,
-            blocked: false,
-            phase: Phase::Open,
-        };
+        let state =
+            State { sink: Sink::Absent, queue: Backlog::default(), blocked: false, phase: Phase::Open };
         Arc::new(Self {
             id,
             flushers,
@@ -134,7 +116,7 @@ impl Outbox {
 
     /// Queue a frame that many share; it leaves at the end of the tick.
     pub(crate) fn push(self: &Arc<Self>, frame: &Bytes) {
-        let mark = self.change(|state| state.queue(frame.clone(), None, self.bytes_max));
+        let mark = self.change(|state| state.queue(frame.clone(), Gives::Never, self.bytes_max));
         self.after(mark);
     }
 
@@ -142,11 +124,28 @@ impl Outbox {
     /// takes the place of all of it that waits.
     pub(crate) fn push_newest(self: &Arc<Self>, frame: &Bytes, of: NonZeroU64, whole: &Bytes) {
         let mark = self.change(|state| {
-            if state.has_much() && state.conflate(of, whole) {
+            if state.has_much() && state.queue.conflate(of, whole) {
                 return Next::Nothing;
             }
-            state.queue(frame.clone(), Some(of), self.bytes_max)
+            state.queue(frame.clone(), Gives::ToNewer(of), self.bytes_max)
         });
+        self.after(mark);
+    }
+
+    /// The same for a subscription whose oldest messages are dropped where there is no room: while the socket is full and
+    /// much waits, or at the bound.
+    pub(crate) fn push_droppable(self: &Arc<Self>, frame: &Bytes, lag: &Arc<Lag>) {
+        let mut dropped = 0;
+        let mark = self.change(|state| {
+            let bytes_max = if state.blocked { CONFLATE_BYTES.min(self.bytes_max) } else { self.bytes_max };
+            if state.phase == Phase::Open {
+                dropped = state.queue.make_room(frame.len(), bytes_max);
+            }
+            state.queue(frame.clone(), Gives::Up(lag.clone()), self.bytes_max)
+        });
+        if dropped > 0 {
+            self.flushers.dropped.fetch_add(dropped, Ordering::Relaxed);
+        }
         self.after(mark);
     }
 
@@ -158,9 +157,8 @@ impl Outbox {
     /// The same behind what waits of some subscriptions: from here on nothing newer takes the place of that.
     pub(crate) fn push_behind(self: &Arc<Self>, frame: &Bytes, of: &[NonZeroU64]) {
         let mark = self.change(|state| {
-            let waits = state.queue.iter_mut().filter(|queued| queued.of.is_some_and(|it| of.contains(&it)));
-            waits.for_each(|queued| queued.of = None);
-            state.queue(frame.clone(), None, self.bytes_max)
+            state.queue.settle(of);
+            state.queue(frame.clone(), Gives::Never, self.bytes_max)
         });
         self.after(mark);
     }
@@ -178,13 +176,14 @@ impl Outbox {
             let written = if direct { state.sink.try_write(frames) } else { Ok(0) };
             match written {
                 Ok(n) if n == frames.len() => Next::Nothing,
-                Ok(n) => {
-                    let queued = state.queue(Bytes::copy_from_slice(&frames[n..]), None, self.bytes_max);
-                    state.started |= n > 0;
-                    queued
+                Ok(n) if n > 0 => {
+                    // The queue is empty, and takes any one frame.
+                    state.queue.push_rest(Bytes::copy_from_slice(&frames[n..]));
+                    state.next()
                 }
+                Ok(_) => state.queue(Bytes::copy_from_slice(frames), Gives::Never, self.bytes_max),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    state.queue(Bytes::copy_from_slice(frames), None, self.bytes_max)
+                    state.queue(Bytes::copy_from_slice(frames), Gives::Never, self.bytes_max)
                 }
                 Err(_) => state.fail(),
             }
@@ -290,8 +289,8 @@ impl Outbox {
     ) -> Poll<io::Result<()>> {
         self.change(|state| {
             while let Some(front) = state.queue.front() {
-                match ready!(Pin::new(&mut *io).poll_write(cx, &front.frame)) {
-                    Ok(n) if n > 0 => state.advance(n),
+                match ready!(Pin::new(&mut *io).poll_write(cx, front)) {
+                    Ok(n) if n > 0 => state.queue.advance(n),
                     Ok(_) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
                     Err(error) => {
                         state.fail();
@@ -311,45 +310,27 @@ enum Next {
 }
 
 impl State {
-    fn queue(&mut self, frame: Bytes, of: Option<NonZeroU64>, bytes_max: usize) -> Next {
+    fn queue(&mut self, frame: Bytes, gives: Gives, bytes_max: usize) -> Next {
         if self.phase != Phase::Open {
             return Next::Nothing;
         }
-        let weight = frame.len() + FRAME_OVERHEAD;
-        // An empty outbox takes any one frame, else a bound below one message would close everybody.
-        if !self.queue.is_empty() && self.bytes + weight > bytes_max {
+        if !self.queue.fits(frame.len(), bytes_max) {
             let (code, reason) = CloseCode::SlowReader.on_the_wire();
             // A reader this slow would take long to get to the close frame: it goes next.
-            self.queue.truncate(usize::from(self.started));
-            self.bytes = self.queue.iter().map(Queued::weight).sum();
+            self.queue.cut();
             self.close(code, reason);
             return Next::Ended;
         }
-        self.bytes += weight;
-        self.queue.push_back(Queued { frame, of });
+        self.queue.push(frame, gives);
+        self.next()
+    }
+
+    fn next(&self) -> Next {
         if self.blocked || matches!(self.sink, Sink::Absent) { Next::Nothing } else { Next::Mark }
     }
 
     fn has_much(&self) -> bool {
-        self.blocked || self.bytes > CONFLATE_BYTES
-    }
-
-    /// Put this where the first frame of a subscription waits, and take out the others. Whether any waited.
-    fn conflate(&mut self, of: NonZeroU64, whole: &Bytes) -> bool {
-        // What is partly written has to end as it began.
-        let from = usize::from(self.started);
-        let waits = |queued: &Queued| queued.of == Some(of);
-        let Some(first) = self.queue.iter().skip(from).position(waits).map(|first| first + from) else {
-            return false;
-        };
-        let mut index = 0;
-        self.queue.retain(|queued| {
-            index += 1;
-            index - 1 <= first || !waits(queued)
-        });
-        self.queue[first].frame = whole.clone();
-        self.bytes = self.queue.iter().map(Queued::weight).sum();
-        true
+        self.blocked || self.queue.bytes() > CONFLATE_BYTES
     }
 
     fn close(&mut self, code: u16, reason: &str) -> bool {
@@ -357,74 +338,42 @@ impl State {
             return false;
         }
         self.phase = Phase::Closing(code);
-        let frame = mesh_ws::close(code, reason);
-        self.bytes += frame.len() + FRAME_OVERHEAD;
-        self.queue.push_back(Queued { frame, of: None });
+        self.queue.push(mesh_ws::close(code, reason), Gives::Never);
         true
     }
 
     fn fail(&mut self) -> Next {
-        *self = Self {
-            sink: Sink::Absent,
-            queue: VecDeque::new(),
-            bytes: 0,
-            started: false,
-            blocked: false,
-            phase: Phase::Gone,
-        };
+        *self = Self { sink: Sink::Absent, queue: Backlog::default(), blocked: false, phase: Phase::Gone };
         Next::Ended
     }
 
     fn flush(&mut self, scratch: &mut Vec<u8>) {
         while !self.queue.is_empty() && !self.blocked {
-            let total: usize = self.queue.iter().take(256).map(|queued| queued.frame.len()).sum();
+            let total: usize = self.queue.frames().take(256).map(Bytes::len).sum();
             let written = match self.queue.front() {
-                Some(only) if self.queue.len() == 1 => self.sink.try_write(&only.frame),
+                Some(only) if self.queue.len() == 1 => self.sink.try_write(only),
                 _ if total <= GATHER_BYTES => {
                     scratch.clear();
-                    self.queue.iter().take(256).for_each(|queued| scratch.extend_from_slice(&queued.frame));
+                    self.queue.frames().take(256).for_each(|frame| scratch.extend_from_slice(frame));
                     self.sink.try_write(scratch)
                 }
                 _ => {
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let count = self.queue.len().min(SLICES);
-                    for (slice, queued) in slices.iter_mut().zip(&self.queue) {
-                        *slice = IoSlice::new(&queued.frame);
+                    for (slice, frame) in slices.iter_mut().zip(self.queue.frames()) {
+                        *slice = IoSlice::new(frame);
                     }
                     self.sink.try_write_vectored(&slices[..count])
                 }
             };
             match written {
-                Ok(n) => self.advance(n),
+                Ok(n) => self.queue.advance(n),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.blocked = true,
                 Err(_) => {
                     self.fail();
                 }
             }
         }
-    }
-
-    fn advance(&mut self, mut written: usize) {
-        while let Some(Queued { frame: front, .. }) = self.queue.front_mut() {
-            if written < front.len() {
-                front.advance(written);
-                self.bytes -= written;
-                self.started = written > 0 || self.started;
-                return;
-            }
-            written -= front.len();
-            self.bytes -= front.len() + FRAME_OVERHEAD;
-            self.started = false;
-            self.queue.pop_front();
-        }
-        // An idle outbox owns nothing.
-        self.queue = VecDeque::new();
-    }
-}
-
-impl Queued {
-    fn weight(&self) -> usize {
-        self.frame.len() + FRAME_OVERHEAD
     }
 }
 

@@ -67,7 +67,7 @@ impl Hub {
         let token = NonZeroU64::new(self.tokens.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU64::MIN);
         let opening = Opening { hub: self.clone(), key: key.clone(), id: outbox.id, token, live: false };
         let listener =
-            || Listener { outbox: outbox.clone(), stream: Some(Box::new(Stream::new(token, wants))) };
+            || Listener { outbox: outbox.clone(), stream: Some(Box::new(Stream::new(token, wants.clone()))) };
         self.listen_as(key, listener).await?;
         Ok(opening)
     }

@@ -32,12 +32,13 @@ pub struct Channel<S> {
     publish: Option<CheckWith<S>>,
     keep: Option<Keep>,
     bridge: bool,
+    drop_oldest: bool,
 }
 
 impl<S> Channel<S> {
     /// Any client may subscribe. Nothing is kept: a subscriber that is away misses what is published meanwhile.
     pub fn open() -> Self {
-        Self { guard: None, publish: None, keep: None, bridge: false }
+        Self { guard: None, publish: None, keep: None, bridge: false, drop_oldest: false }
     }
 
     /// Only clients that the guard lets: it is asked when one subscribes or reads history. Take [`Name`](crate::Name)
@@ -72,6 +73,15 @@ impl<S> Channel<S> {
         self
     }
 
+    /// A subscriber that reads too slowly loses the oldest messages that wait for it instead of its connection: while its
+    /// socket is full so many wait that they have 64 KiB with what else waits, and 1 MiB at most. Without history it is told
+    /// how many it lost (`lagged`), where they would have been; with history it sees the offsets that are missing and reads
+    /// them. For what is of no use when it is late, such as positions of a game.
+    pub fn drop_oldest(mut self) -> Self {
+        self.drop_oldest = true;
+        self
+    }
+
     /// Subscribers also get what others publish on the backend's own channel of this name, who know nothing of Mesh: on Redis
     /// whatever `PUBLISH <name> <text>` says, on a Cluster as well. The embedded backend has no such channels. A message is
     /// the text as a JSON string, what is no UTF-8 in it replaced, at most 256 KiB; a longer one is dropped, and
@@ -99,12 +109,13 @@ impl<S> Channel<S> {
     {
         // Keeping nothing is having no history.
         let keep = self.keep.filter(|keep| keep.count_max > 0 && keep.bytes_max > 0);
-        let bridge = self.bridge;
+        let Self { bridge, drop_oldest, .. } = self;
         assert!(
             !bridge || keep.is_none(),
             "a channel that is bridged keeps no history: what others publish has no position"
         );
-        ChannelPolicy { guard: bind(self.guard, state), publish: bind(self.publish, state), keep, bridge }
+        let (guard, publish) = (bind(self.guard, state), bind(self.publish, state));
+        ChannelPolicy { guard, publish, keep, bridge, drop_oldest }
     }
 }
 
@@ -120,4 +131,6 @@ pub(crate) struct ChannelPolicy {
     pub(crate) keep: Option<Keep>,
     /// Whether what others publish on a channel of this name is for its subscribers.
     pub(crate) bridge: bool,
+    /// Whether slow subscribers lose messages instead of their connection.
+    pub(crate) drop_oldest: bool,
 }

@@ -97,6 +97,7 @@ pub(crate) async fn subscribe(mut cmd: Command, Payload(asked): Payload<Subscrib
         latest: true,
         every,
         newest_first: form == Form::Origin || asked.latest || every.is_some(),
+        lag: None,
     };
     let subscribing = subscription::open(&cmd, key(record), wants, || check_read(&cmd, record)).await?;
     let cell = load(&cmd.mesh, record).await?;
