@@ -53,6 +53,7 @@ pub fn vectors_server() -> Builder<()> {
         .command("broadcast", async |mesh: Mesh, Payload(it): Payload<Broadcast>| {
             mesh.room(&it.room_name).broadcast(&it.command, &it.payload).await.map(|()| true)
         })
+        .command("recheck", async |mesh: Mesh, conn: Conn| mesh.conn(conn.id()).recheck().await)
         .room(prefix("secret:"), Room::open().guard(async |_: Name| false))
         .room(prefix("room:"), Room::open())
         .channel(prefix("chat:"), Channel::open().history(50).publish(async || true))
@@ -61,10 +62,16 @@ pub fn vectors_server() -> Builder<()> {
             prefix("secret:"),
             Channel::open().guard(async |_: Name| false).publish(async |_: Name| false),
         )
+        .channel(prefix("member:"), Channel::open().guard(is_member))
         .record(prefix("doc:"), Record::open().write(async || true))
         .record(prefix("locked:"), Record::open())
+        .record(prefix("member:"), Record::open().read(is_member))
         .record(prefix("secret:"), Record::open().read(async |_: Name| false).write(async |_: Name| false))
         .connection_metadata(async || true)
+}
+
+async fn is_member(conn: Conn) -> Result<bool> {
+    Ok(conn.metadata::<Value>()?.is_none_or(|metadata| metadata["banned"] != true))
 }
 
 /// Every room is open.
