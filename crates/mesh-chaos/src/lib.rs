@@ -8,9 +8,11 @@
 //! * [`Node`]: a Mesh server of its own process, and what it said of its hooks and faults.
 //! * [`redis`]: a Redis with or without data, three Sentinels, a cluster.
 //! * [`Client`]: a WebSocket client, small enough for ten thousand of them.
+//! * [`Listener`]: one that only listens to a channel, cheaper still.
 //! * [`Proxy`]: a link that is slow, dumb, deaf, cut into bytes or torn.
 
 mod client;
+mod listener;
 mod node;
 mod port;
 mod process;
@@ -19,6 +21,7 @@ pub mod redis;
 mod wait;
 
 pub use client::{Client, Failure, connect_many, each};
+pub use listener::{Heard, Listener};
 pub use node::{Line, Node};
 pub use port::{Port, listen};
 pub use process::Process;

@@ -14,7 +14,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mesh-client", &["mesh-proto"]),
     ("mesh-cli", &["mesh-client", "mesh-proto", "mesh-redis", "mesh-server"]),
     ("mesh-bench", &["mesh-client", "mesh-proto", "mesh-redis", "mesh-server"]),
-    ("mesh-chaos", &["mesh-backend", "mesh-proto", "mesh-redis", "mesh-server"]),
+    ("mesh-chaos", &["mesh-backend", "mesh-proto", "mesh-redis", "mesh-server", "mesh-ws"]),
     ("mesh-sim", &["mesh-backend", "mesh-client", "mesh-proto", "mesh-redis", "mesh-server", "mesh-ws"]),
     ("xtask", &[]),
 ];
