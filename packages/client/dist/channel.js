@@ -34,8 +34,9 @@ export class ChannelTopic extends Topic {
     }
     subscribed(op, answer) {
         const entries = list(answer.messages, answer.epoch);
+        // Of a subscription that ended meanwhile nothing follows.
         if (op.kind === "read")
-            return this.#serve(entries, op.limit);
+            return this.on ? this.#serve(entries, op.limit) : undefined;
         const head = parsePosition(answer);
         const end = entries.at(-1)?.position;
         // A part that brings nothing new is the last, or this would never end.

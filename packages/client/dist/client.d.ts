@@ -96,8 +96,8 @@ export declare class MeshClient {
     /**
      * Subscribes to a channel, and again after each reconnect, until it is unsubscribed. Each message comes once and in order; what
      * was missed while there was no connection comes with `replayed`, or `onGap` is told first that something is lost. Never
-     * rejects: a refusal is `{success: false, error}`. Where a later subscription is refused, the callbacks are given up and
-     * `error` is emitted, with `details.channel`.
+     * rejects: a refusal is `{success: false, error}`. Where a later subscription is refused, or the server ends it, the callbacks
+     * are given up and `error` is emitted, with `details.channel`.
      *
      * All callbacks of a channel share one subscription, and the same callback twice is one. Where they differ in `latest` and
      * `maxRate`, the one that asks for the most decides.

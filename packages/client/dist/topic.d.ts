@@ -103,6 +103,11 @@ export declare abstract class Topic {
     answered(op: Op, answer: Payload): void;
     /** The command under way failed. `isKnown` says whether the server told so. */
     failed(op: Op, error: CodeError, isKnown: boolean): void;
+    /**
+     * The server no longer lets this client listen; answers whether callbacks were given up for that. Where somebody waits for a
+     * subscription, its answer decides.
+     */
+    ended(): boolean;
     /** The server pushed. */
     push(push: Payload): void;
     /** Where the callbacks of one topic wish for different things, the one that wishes for the most decides. */

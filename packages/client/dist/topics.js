@@ -2,7 +2,7 @@ import { ownCall } from "./calls.js";
 import { ChannelTopic } from "./channel.js";
 import { CodeError, queueFullError, timeoutError } from "./errors.js";
 import { RecordTopic } from "./record.js";
-import { byteLength, isObject } from "./wire.js";
+import { byteLength, isObject, parseError } from "./wire.js";
 const timeoutMs = 30_000;
 // The server takes 32 commands at once and lets 1,024 wait. After a reconnect the application's share them with ours.
 const inFlightMax = 64;
@@ -89,11 +89,8 @@ export class Topics {
             this.#retries.set(topic, retryAt);
         else
             this.#settle(topic);
-        if (!isOurs)
-            return;
-        const { message, code, name, retryable } = error;
-        const told = new CodeError(message, code, name, { retryable, details: topic.about });
-        this.#surroundings.emit({ do: "emit", event: "error", args: [told] });
+        if (isOurs)
+            this.#tell(topic, error);
     }
     /** The server pushed something of ours. */
     push(command, push) {
@@ -104,11 +101,15 @@ export class Topics {
                     this.push("mesh/record-update", { ...each });
             return;
         }
-        const isRecord = command === "mesh/record-update";
-        const name = isRecord ? push.recordId : push.channel;
-        const topic = this.#topics.get((isRecord ? "record" : "channel") + String(name));
+        const { recordId, channel } = push;
+        const topic = this.#topics.get(recordId === undefined ? `channel${channel}` : `record${recordId}`);
         if (!topic)
             return;
+        if (command === "mesh/subscription-ended") {
+            if (topic.ended())
+                this.#tell(topic, parseError(push));
+            return this.#settle(topic);
+        }
         topic.push({ ...push, command });
         if (topic.stale && !this.#retries.has(topic))
             this.#ready.add(topic);
@@ -146,6 +147,11 @@ export class Topics {
     /** When `time` has something to do. */
     dueAt() {
         return Math.min(this.#dueWait()?.deadline ?? Number.POSITIVE_INFINITY, ...this.#retries.values());
+    }
+    /** Tells of an error that nobody waits for. */
+    #tell(topic, { message, code, name, retryable }) {
+        const told = new CodeError(message, code, name, { retryable, details: topic.about });
+        this.#surroundings.emit({ do: "emit", event: "error", args: [told] });
     }
     #dueWait() {
         for (const wait of this.#waits) {

@@ -12,6 +12,8 @@ export interface Frame {
 }
 /** Reads a frame, or answers `undefined` for what is none, which is ignored. */
 export declare function parseFrame(text: string): Frame | undefined;
+/** Reads what the server says went wrong. */
+export declare function parseError(error: Readonly<Record<string, unknown>>): CodeError;
 /** Writes a command. The payload is JSON already, so that what is queued is what was meant at the call. */
 export declare function writeCommand(id: number, command: string, body: string | undefined): string;
 /** The answer to a ping. */

@@ -18,7 +18,8 @@ export function parseFrame(text) {
         ? { id, command: name, payload, error: parseError(error) }
         : { id, command: name, payload };
 }
-function parseError(error) {
+/** Reads what the server says went wrong. */
+export function parseError(error) {
     const code = typeof error.code === "string" ? error.code : "internal";
     const message = typeof error.message === "string" ? error.message : code;
     return new CodeError(message, code, "CodeError", {
@@ -48,6 +49,7 @@ const topics = new Set([
     "mesh/channel-gap",
     "mesh/record-update",
     "mesh/record-updates",
+    "mesh/subscription-ended",
 ]);
 const reserved = new Set([
     "ping",

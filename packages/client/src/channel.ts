@@ -86,7 +86,8 @@ export class ChannelTopic extends Topic {
 
   protected subscribed(op: Op, answer: Payload): void {
     const entries = list(answer.messages, answer.epoch);
-    if (op.kind === "read") return this.#serve(entries, op.limit);
+    // Of a subscription that ended meanwhile nothing follows.
+    if (op.kind === "read") return this.on ? this.#serve(entries, op.limit) : undefined;
     const head = parsePosition(answer);
     const end = entries.at(-1)?.position;
     // A part that brings nothing new is the last, or this would never end.

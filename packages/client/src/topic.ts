@@ -199,6 +199,19 @@ export abstract class Topic {
     this.#held = [];
   }
 
+  /**
+   * The server no longer lets this client listen; answers whether callbacks were given up for that. Where somebody waits for a
+   * subscription, its answer decides.
+   */
+  ended(): boolean {
+    if (!this.on || this.op?.kind === "unsubscribe") return false;
+    this.on = false;
+    // From here on nothing comes until it is subscribed once more.
+    this.interrupted = true;
+    if (this.op?.kind === "subscribe" || this.waits.length > 0) return false;
+    return this.remove(() => true);
+  }
+
   /** The server pushed. */
   push(push: Payload): void {
     if (this.op?.kind === "subscribe") {

@@ -3,7 +3,7 @@ import { ChannelTopic } from "./channel.js";
 import { CodeError, queueFullError, timeoutError } from "./errors.js";
 import { RecordTopic } from "./record.js";
 import type { Callback, Op, Payload, Surroundings, Topic, TopicOptions, Wait } from "./topic.js";
-import { byteLength, isObject } from "./wire.js";
+import { byteLength, isObject, parseError } from "./wire.js";
 
 /** A subscription, or its end, as the application asks for it. */
 export interface Wish {
@@ -103,10 +103,7 @@ export class Topics {
     const lasts = kind === "subscribe" && topic.listeners.length > 0;
     if (error.retryable && (lasts || kind === "unsubscribe")) this.#retries.set(topic, retryAt);
     else this.#settle(topic);
-    if (!isOurs) return;
-    const { message, code, name, retryable } = error;
-    const told = new CodeError(message, code, name, { retryable, details: topic.about });
-    this.#surroundings.emit({ do: "emit", event: "error", args: [told] });
+    if (isOurs) this.#tell(topic, error);
   }
 
   /** The server pushed something of ours. */
@@ -117,10 +114,13 @@ export class Topics {
         for (const each of push.updates) this.push("mesh/record-update", { ...each });
       return;
     }
-    const isRecord = command === "mesh/record-update";
-    const name = isRecord ? push.recordId : push.channel;
-    const topic = this.#topics.get((isRecord ? "record" : "channel") + String(name));
+    const { recordId, channel } = push;
+    const topic = this.#topics.get(recordId === undefined ? `channel${channel}` : `record${recordId}`);
     if (!topic) return;
+    if (command === "mesh/subscription-ended") {
+      if (topic.ended()) this.#tell(topic, parseError(push));
+      return this.#settle(topic);
+    }
     topic.push({ ...push, command });
     if (topic.stale && !this.#retries.has(topic)) this.#ready.add(topic);
   }
@@ -160,6 +160,12 @@ export class Topics {
   /** When `time` has something to do. */
   dueAt(): number {
     return Math.min(this.#dueWait()?.deadline ?? Number.POSITIVE_INFINITY, ...this.#retries.values());
+  }
+
+  /** Tells of an error that nobody waits for. */
+  #tell(topic: Topic, { message, code, name, retryable }: CodeError): void {
+    const told = new CodeError(message, code, name, { retryable, details: topic.about });
+    this.#surroundings.emit({ do: "emit", event: "error", args: [told] });
   }
 
   #dueWait(): Wait | undefined {

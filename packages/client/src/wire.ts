@@ -29,7 +29,8 @@ export function parseFrame(text: string): Frame | undefined {
     : { id, command: name, payload };
 }
 
-function parseError(error: Record<string, unknown>): CodeError {
+/** Reads what the server says went wrong. */
+export function parseError(error: Readonly<Record<string, unknown>>): CodeError {
   const code = typeof error.code === "string" ? error.code : "internal";
   const message = typeof error.message === "string" ? error.message : code;
   return new CodeError(message, code, "CodeError", {
@@ -64,6 +65,7 @@ const topics: ReadonlySet<string> = new Set([
   "mesh/channel-gap",
   "mesh/record-update",
   "mesh/record-updates",
+  "mesh/subscription-ended",
 ]);
 
 const reserved: ReadonlySet<string> = new Set([
