@@ -2,9 +2,8 @@ import type { LifecycleName, Status } from "./actions.js";
 import type { ChannelOptions, MessageMeta } from "./channel.js";
 import type { CodeError } from "./errors.js";
 import { type LifecycleListener } from "./events.js";
-import { type CommandOptions, type MeshClientOptions, type WriteOptions } from "./options.js";
+import { type ChangeOptions, type CommandOptions, type HistoryOptions, type MeshClientOptions, type WriteOptions } from "./options.js";
 import type { PatchOperation } from "./patch.js";
-import type { Position } from "./positions.js";
 import type { RecordOptions, RecordUpdate } from "./record.js";
 import { type ChannelHistory, type ChannelSubscribed, type Joined, type Left, type Published, type RecordSubscribed } from "./results.js";
 /**
@@ -100,7 +99,8 @@ export declare class MeshClient {
      * are given up and `error` is emitted, with `details.channel`.
      *
      * All callbacks of a channel share one subscription, and the same callback twice is one. Where they differ in `latest` and
-     * `maxRate`, the one that asks for the most decides.
+     * `maxRate`, the one that asks for the most decides. `timeout` and `signal` are about the wait for the answer: a callback that
+     * had none before is not called after they have ended it, and one that had keeps the subscription it had.
      *
      * @param callback - is given the history asked for first, oldest first, then each message. It isn't checked against `T`
      *
@@ -116,13 +116,9 @@ export declare class MeshClient {
     publishChannel(channel: string, message: unknown, options?: CommandOptions): Promise<Published>;
     /**
      * Reads messages of the past, 50 unless `limit` says otherwise: the newest, those before an offset, or those after a position
-     * or an offset. Never rejects: a refusal is `{success: false, error}`.
+     * or an offset. Waits as `command` does. Never rejects: a refusal is `{success: false, error}`.
      */
-    getChannelHistory(channel: string, range?: {
-        limit?: number;
-        before?: number;
-        after?: Position | number;
-    }): Promise<ChannelHistory>;
+    getChannelHistory(channel: string, options?: HistoryOptions): Promise<ChannelHistory>;
     /**
      * Subscribes to a record, and again after each reconnect, until it is unsubscribed. The callback is given the value at once,
      * `{recordId, full, version}`, then each change: as `full`, or with `mode: "patch"` as `patch` where that is smaller. What
@@ -147,9 +143,7 @@ export declare class MeshClient {
         version: number;
     }>;
     /** Applies a JSON patch (RFC 6902) to a record, all of it or nothing. Rejects as `writeRecord` does. */
-    patchRecord(recordId: string, patch: readonly PatchOperation[], { ifVersion }?: {
-        ifVersion?: number;
-    }): Promise<{
+    patchRecord(recordId: string, patch: readonly PatchOperation[], options?: ChangeOptions): Promise<{
         version: number;
     }>;
     /**
@@ -157,18 +151,16 @@ export declare class MeshClient {
      *
      * @param path - a JSON pointer to the number; default the whole record. What isn't there counts as 0
      */
-    incrementRecord(recordId: string, by?: number, path?: string): Promise<{
+    incrementRecord(recordId: string, by?: number, path?: string, options?: CommandOptions): Promise<{
         version: number;
         value: number;
     }>;
     /** Deletes a record, which makes a version like any change. Rejects as `writeRecord` does. */
-    deleteRecord(recordId: string, { ifVersion }?: {
-        ifVersion?: number;
-    }): Promise<{
+    deleteRecord(recordId: string, options?: ChangeOptions): Promise<{
         version: number;
     }>;
     /** A record and its version; null at version 0 if it was never written. Rejects as `command` does. */
-    getRecord<T = unknown>(recordId: string): Promise<{
+    getRecord<T = unknown>(recordId: string, options?: CommandOptions): Promise<{
         record: T | null;
         version: number;
     }>;

@@ -1,6 +1,6 @@
 import { Driver, timeoutMsDefault } from "./driver.js";
 import { Events } from "./events.js";
-import { environmentOf } from "./options.js";
+import { environmentOf, } from "./options.js";
 import { parseHistory, parseJoined, parseMetadata, refused, } from "./results.js";
 /**
  * A connection to a Mesh server that comes back by itself.
@@ -129,7 +129,8 @@ export class MeshClient {
      * are given up and `error` is emitted, with `details.channel`.
      *
      * All callbacks of a channel share one subscription, and the same callback twice is one. Where they differ in `latest` and
-     * `maxRate`, the one that asks for the most decides.
+     * `maxRate`, the one that asks for the most decides. `timeout` and `signal` are about the wait for the answer: a callback that
+     * had none before is not called after they have ended it, and one that had keeps the subscription it had.
      *
      * @param callback - is given the history asked for first, oldest first, then each message. It isn't checked against `T`
      *
@@ -155,14 +156,12 @@ export class MeshClient {
     }
     /**
      * Reads messages of the past, 50 unless `limit` says otherwise: the newest, those before an offset, or those after a position
-     * or an offset. Never rejects: a refusal is `{success: false, error}`.
+     * or an offset. Waits as `command` does. Never rejects: a refusal is `{success: false, error}`.
      */
-    getChannelHistory(channel, range = {}) {
-        return this.command("mesh/get-channel-history", { channel, ...range }).then(parseHistory, (error) => ({
-            ...refused(error),
-            messages: [],
-            truncated: false,
-        }));
+    getChannelHistory(channel, options = {}) {
+        const { limit, before, after } = options;
+        const read = this.command("mesh/get-channel-history", { channel, limit, before, after }, options);
+        return read.then(parseHistory, (error) => ({ ...refused(error), messages: [], truncated: false }));
     }
     /**
      * Subscribes to a record, and again after each reconnect, until it is unsubscribed. The callback is given the value at once,
@@ -196,27 +195,27 @@ export class MeshClient {
     writeRecord(recordId, newValue, options = {}) {
         const { strategy, ifVersion } = options;
         const how = strategy === undefined ? undefined : { strategy };
-        return this.#write("mesh/publish-record-update", { recordId, newValue, options: how, ifVersion });
+        return this.#write("mesh/publish-record-update", { recordId, newValue, options: how, ifVersion }, options);
     }
     /** Applies a JSON patch (RFC 6902) to a record, all of it or nothing. Rejects as `writeRecord` does. */
-    patchRecord(recordId, patch, { ifVersion } = {}) {
-        return this.#write("mesh/patch-record", { recordId, patch, ifVersion });
+    patchRecord(recordId, patch, options = {}) {
+        return this.#write("mesh/patch-record", { recordId, patch, ifVersion: options.ifVersion }, options);
     }
     /**
      * Adds to a number of a record, at once with what others add; resolves to the new one.
      *
      * @param path - a JSON pointer to the number; default the whole record. What isn't there counts as 0
      */
-    incrementRecord(recordId, by = 1, path) {
-        return this.#write("mesh/increment-record", { recordId, path, by });
+    incrementRecord(recordId, by = 1, path, options) {
+        return this.#write("mesh/increment-record", { recordId, path, by }, options);
     }
     /** Deletes a record, which makes a version like any change. Rejects as `writeRecord` does. */
-    deleteRecord(recordId, { ifVersion } = {}) {
-        return this.#write("mesh/delete-record", { recordId, ifVersion });
+    deleteRecord(recordId, options = {}) {
+        return this.#write("mesh/delete-record", { recordId, ifVersion: options.ifVersion }, options);
     }
     /** A record and its version; null at version 0 if it was never written. Rejects as `command` does. */
-    getRecord(recordId) {
-        return this.command("mesh/get-record", { recordId });
+    getRecord(recordId, options) {
+        return this.command("mesh/get-record", { recordId }, options);
     }
     /** The metadata of a room; null if there is none, or if it may not be read. */
     getRoomMetadata(room) {

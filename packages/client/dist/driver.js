@@ -66,16 +66,31 @@ export class Driver {
         // When a listener calls this, the socket is hung up only after the listener has returned.
         return Promise.resolve().then(() => this.#hungUp);
     }
-    command(command, payload, options, room) {
+    async command(command, payload, options, room) {
         const { timeout: timeoutMs = timeoutMsDefault, signal, offline = "queue" } = options;
+        const body = encode(payload);
+        const bytes = byteLength(writeCommand(idLongest, command, body));
+        return this.#ask(signal, (key) => {
+            const request = { key, command, body, bytes, timeoutMs, offline };
+            this.#tell((session, now) => session.call(room ? { ...request, room } : request, now));
+        });
+    }
+    /** Subscribes; resolves to the answer, with what belongs to it. */
+    subscribe(wish) {
+        return this.#ask(wish.options?.signal, (key) => this.#tell((session, now) => session.subscribe({ ...wish, key }, now)));
+    }
+    /** Ends subscriptions; resolves to whether there was one. */
+    unsubscribe(wish) {
+        return this.#ask(undefined, (key) => this.#tell((session, now) => session.unsubscribe({ ...wish, key }, now)));
+    }
+    /** Has the session told of something, and waits for what comes of it. */
+    #ask(signal, tell) {
         return new Promise((resolve, reject) => {
             if (signal?.aborted)
                 return reject(cancelled(signal, false));
-            const body = encode(payload);
-            const bytes = byteLength(writeCommand(idLongest, command, body));
             this.#key += 1;
             const key = this.#key;
-            const abort = () => this.#tell((session, now) => session.abort(key, (call) => cancelled(signal, call.sent === true), now));
+            const abort = () => this.#tell((session, now) => session.abort(key, (sent) => cancelled(signal, sent), now));
             const done = () => signal?.removeEventListener("abort", abort);
             signal?.addEventListener("abort", abort);
             this.#calls.set(key, {
@@ -88,23 +103,7 @@ export class Driver {
                     reject(error);
                 },
             });
-            const request = { key, command, body, bytes, timeoutMs, offline };
-            this.#tell((session, now) => session.call(room ? { ...request, room } : request, now));
-        });
-    }
-    /** Subscribes; resolves to the answer, with what belongs to it. */
-    subscribe(wish) {
-        return this.#ask((key) => this.#tell((session, now) => session.subscribe({ ...wish, key }, now)));
-    }
-    /** Ends subscriptions; resolves to whether there was one. */
-    unsubscribe(wish) {
-        return this.#ask((key) => this.#tell((session, now) => session.unsubscribe({ ...wish, key }, now)));
-    }
-    #ask(tell) {
-        return new Promise((resolve, reject) => {
-            this.#key += 1;
-            this.#calls.set(this.#key, { resolve, reject });
-            tell(this.#key);
+            tell(key);
         });
     }
     /** Tells the session something and does what it wants done; what comes meanwhile waits for its turn. */
@@ -205,5 +204,5 @@ function encode(payload) {
 function cancelled(signal, sent) {
     const reason = signal?.reason;
     const given = reason !== undefined && !(reason instanceof DOMException && reason.name === "AbortError");
-    return given ? reason : new CodeError("The command was cancelled", "cancelled", "AbortError", { sent });
+    return given ? reason : new CodeError("The call was cancelled", "cancelled", "AbortError", { sent });
 }

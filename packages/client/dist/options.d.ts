@@ -1,6 +1,7 @@
 import type { AuthReason } from "./actions.js";
 import type { QueueLimits } from "./calls.js";
 import { type Clock } from "./clock.js";
+import type { Position } from "./positions.js";
 import type { SessionOptions } from "./session.js";
 import { type OpenSocket } from "./socket.js";
 import { type WatchWake } from "./wake.js";
@@ -50,27 +51,42 @@ export interface MeshClientOptions {
     /** The world around the client. */
     readonly environment?: Environment;
 }
-/** How one command is sent. */
-export interface CommandOptions {
-    /** Milliseconds until it rejects with `ETIMEOUT`. Default 30,000; `Infinity` for never. */
-    readonly timeout?: number;
+/** How long one answer is waited for. */
+export interface WaitOptions {
+    /** Milliseconds until it fails with `ETIMEOUT`. Default 30,000; `Infinity` for never. */
+    readonly timeout?: number | undefined;
     /**
-     * Ends the wait for the answer: the call rejects with the reason given to `abort`, or with `cancelled`. If it was sent, the
-     * command may take effect nevertheless.
+     * Ends the wait for the answer: it fails with the reason given to `abort`, or with `cancelled`. If it was sent, a command may
+     * take effect nevertheless; a subscription is ended.
      */
-    readonly signal?: AbortSignal;
+    readonly signal?: AbortSignal | undefined;
+}
+/** How one command is sent. */
+export interface CommandOptions extends WaitOptions {
     /** What happens without a connection: it waits for one, or rejects with `disconnected` at once. Default `"queue"`. */
     readonly offline?: "queue" | "fail";
 }
+/** How a record is changed. */
+export interface ChangeOptions extends CommandOptions {
+    /** Only at that version; 0 for a record that was never written. */
+    readonly ifVersion?: number | undefined;
+}
 /** How a record is written. */
-export interface WriteOptions {
+export interface WriteOptions extends ChangeOptions {
     /**
      * What becomes of what is there: `replace`, the default; `merge`, by which the members of an object replace those of the same
      * names; `deepMerge`, by which objects inside are merged, too.
      */
-    readonly strategy?: "replace" | "merge" | "deepMerge";
-    /** Only at that version; 0 for a record that was never written. */
-    readonly ifVersion?: number;
+    readonly strategy?: "replace" | "merge" | "deepMerge" | undefined;
+}
+/** Which messages of the past to read. */
+export interface HistoryOptions extends CommandOptions {
+    /** How many at most. Default 50. */
+    readonly limit?: number | undefined;
+    /** Those before that offset. */
+    readonly before?: number | undefined;
+    /** Those after a position, or after an offset of whatever life. */
+    readonly after?: Position | number | undefined;
 }
 /** The environment with nothing left open. Nothing of the platform is touched before a client is made. */
 export declare function environmentOf(options: MeshClientOptions): Required<Environment>;

@@ -88,7 +88,7 @@ export declare function parseJoined(value: unknown): Joined;
 export declare function parseHistory(value: unknown): ChannelHistory;
 /** Reads the answer to a question for metadata. */
 export declare function parseMetadata(value: unknown): unknown;
-/** A refusal as a result. */
+/** A refusal as a result. What is no error of ours is a reason that the application gave to `abort`. */
 export declare function refused(error: unknown): {
     success: false;
     error: CodeError;

@@ -36,7 +36,7 @@ export function parseHistory(value) {
 export function parseMetadata(value) {
     return isObject(value) ? (value.metadata ?? null) : null;
 }
-/** A refusal as a result. */
+/** A refusal as a result. What is no error of ours is a reason that the application gave to `abort`. */
 export function refused(error) {
-    return { success: false, error: asCodeError(error, "internal") };
+    return { success: false, error: asCodeError(error, "cancelled") };
 }

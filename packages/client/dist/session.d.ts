@@ -1,6 +1,6 @@
 import { type Action, Status } from "./actions.js";
 import { type AttemptOptions } from "./attempts.js";
-import { type Call, type QueueLimits, type Request } from "./calls.js";
+import { type QueueLimits, type Request } from "./calls.js";
 import { CodeError } from "./errors.js";
 import { type Wish } from "./topics.js";
 import type { Txns } from "./txns.js";
@@ -43,7 +43,7 @@ export declare class Session {
     /** Ends subscriptions. */
     unsubscribe(wish: Wish, now: number): void;
     /** The application no longer waits for that call. */
-    abort(key: number, error: (call: Call) => unknown, now: number): void;
+    abort(key: number, error: (sent: boolean) => unknown, now: number): void;
     /**
      * The page is hidden, or seen again, or the network came back. Nobody misses a connection on a hidden page, so no attempt
      * is made there; then the connection is asked whether it still lives, or the attempt made at once.

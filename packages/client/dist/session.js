@@ -160,8 +160,10 @@ export class Session {
     }
     /** The application no longer waits for that call. */
     abort(key, error, now) {
-        for (const call of this.#calls.remove((other) => other.key === key))
-            this.#reject(call, error(call));
+        for (const call of this.#calls.remove((other) => other.key === key)) {
+            this.#reject(call, error(call.sent === true));
+        }
+        this.#topics.abort(key, error);
         this.#pump(now);
     }
     /**
@@ -244,6 +246,7 @@ export class Session {
     }
     /** Time has passed. */
     time(now) {
+        this.#topics.time(now);
         for (const call of this.#calls.expired(now)) {
             const error = timeoutError(call.timeoutMs, call.sent === true);
             if (call.kind === "rejoin")
@@ -253,7 +256,6 @@ export class Session {
             else
                 this.#reject(call, error);
         }
-        this.#topics.time(now);
         const verdict = isOpen(this.#phase) ? this.#liveness.verdict(now) : undefined;
         if (this.#phase === "wait") {
             if (now >= this.#phaseEnds && !this.#hidden)
@@ -477,7 +479,6 @@ export class Session {
             this.#reject(call, error);
         this.#topics.reject(error);
     }
-    // --- Bookkeeping --------------------------------------------------------------------------------------------------
     #enter(phase, ends) {
         this.#phase = phase;
         this.#phaseEnds = ends;

@@ -1,6 +1,7 @@
 import type { Action } from "./actions.js";
 import type { ChannelOptions } from "./channel.js";
 import { CodeError } from "./errors.js";
+import type { WaitOptions } from "./options.js";
 import type { Position } from "./positions.js";
 import type { RecordOptions } from "./record.js";
 import type { Txns } from "./txns.js";
@@ -9,7 +10,7 @@ export type Payload = Readonly<Record<string, unknown>>;
 /** Any callback of the application's. */
 export type Callback = (...args: never[]) => void;
 /** What everybody who subscribes may ask for. */
-export interface SubscribeOptions {
+export interface SubscribeOptions extends WaitOptions {
     /** Only the newest counts: the server lets those that wait to be sent give way to it. */
     readonly latest?: boolean | undefined;
     /** At most so many a second, 0.01 to 1,000; implies `latest`. The last one always comes. */
@@ -33,6 +34,7 @@ export interface Wait {
     readonly key: number;
     readonly topic: Topic;
     readonly listener: Listener;
+    readonly timeoutMs: number;
     readonly deadline: number;
     done: boolean;
 }
@@ -52,6 +54,8 @@ export interface Surroundings {
     readonly emit: (action: Action) => void;
     readonly txns: Txns;
 }
+/** How long a subscription waits for its answer where nothing else is said. */
+export declare const topicMs = 30000;
 /**
  * One channel or record: who listens, and how it stands on this connection. What the application wishes is in `listeners`; `next`
  * tells the command that brings the server nearer to that. One is under way at a time, so the last wish wins (trap w).
@@ -86,7 +90,7 @@ export declare abstract class Topic {
     protected abstract subscribed(op: Op, answer: Payload): void;
     protected abstract handle(push: Payload): void;
     /** Registers a callback. The same one twice is one (trap k). */
-    add(key: number, callback: Callback, options: TopicOptions, deadline: number): Wait;
+    add(key: number, callback: Callback, options: TopicOptions, now: number): Wait;
     /** Removes callbacks. Who still waits for one of them learns that it was removed. */
     remove(matches: (listener: Listener) => boolean): boolean;
     /** Ends those waits, and the callbacks that were not served before. */

@@ -1,4 +1,6 @@
 import { CodeError } from "./errors.js";
+/** How long a subscription waits for its answer where nothing else is said. */
+export const topicMs = 30_000;
 // More can't come before an answer, unless the server breaks its word; then the hole is seen by the offsets.
 const heldMax = 1_000;
 /**
@@ -31,7 +33,7 @@ export class Topic {
         this.surroundings = surroundings;
     }
     /** Registers a callback. The same one twice is one (trap k). */
-    add(key, callback, options, deadline) {
+    add(key, callback, options, now) {
         let listener = this.listeners.find((other) => other.callback === callback);
         if (listener)
             listener.options = options;
@@ -39,7 +41,8 @@ export class Topic {
             listener = { callback, options, served: false, ended: false };
             this.listeners.push(listener);
         }
-        const wait = { key, topic: this, listener, deadline, done: false };
+        const { timeout: timeoutMs = topicMs } = options;
+        const wait = { key, topic: this, listener, timeoutMs, deadline: now + timeoutMs, done: false };
         this.waits.push(wait);
         this.left();
         return wait;

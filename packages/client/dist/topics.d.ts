@@ -1,6 +1,6 @@
 import { type Call } from "./calls.js";
 import { CodeError } from "./errors.js";
-import type { Callback, Op, Payload, Surroundings, TopicOptions } from "./topic.js";
+import { type Callback, type Op, type Payload, type Surroundings, type TopicOptions } from "./topic.js";
 /** A subscription, or its end, as the application asks for it. */
 export interface Wish {
     readonly key: number;
@@ -31,6 +31,8 @@ export declare class Topics {
     lost(): void;
     /** There will be no connection for now: nobody is to wait for one. */
     reject(error: CodeError): void;
+    /** The application no longer waits for that subscription. */
+    abort(key: number, error: (sent: boolean) => unknown): void;
     /** Time has passed. */
     time(now: number): void;
     /** When `time` has something to do. */

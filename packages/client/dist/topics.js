@@ -2,8 +2,9 @@ import { ownCall } from "./calls.js";
 import { ChannelTopic } from "./channel.js";
 import { CodeError, queueFullError, timeoutError } from "./errors.js";
 import { RecordTopic } from "./record.js";
+import { topicMs, } from "./topic.js";
 import { byteLength, isObject, parseError } from "./wire.js";
-const timeoutMs = 30_000;
+const never = Number.POSITIVE_INFINITY;
 // The server takes 32 commands at once and lets 1,024 wait. After a reconnect the application's share them with ours.
 const inFlightMax = 64;
 // More than what is around a payload.
@@ -16,9 +17,11 @@ export class Topics {
     #ready = new Set();
     /** When a topic is tried again whose server refused it for now. */
     #retries = new Map();
-    /** The subscriptions that are waited for, in the order of their deadlines. Those that are done are swept later. */
+    /** The subscriptions that are waited for. Those that are done are swept later. */
     #waits = new Set();
     #waitsMax;
+    // Never later than the first deadline of those.
+    #waitsEnd = never;
     #inFlight = 0;
     constructor(surroundings, waitsMax) {
         this.#surroundings = surroundings;
@@ -37,7 +40,9 @@ export class Topics {
             topic = new Class(name, this.#surroundings);
             this.#topics.set(kind + name, topic);
         }
-        this.#waits.add(topic.add(key, callback, options, now + timeoutMs));
+        const wait = topic.add(key, callback, options, now);
+        this.#waits.add(wait);
+        this.#waitsEnd = Math.min(this.#waitsEnd, wait.deadline);
         this.#retries.delete(topic);
         this.#ready.add(topic);
     }
@@ -67,7 +72,9 @@ export class Topics {
             this.#inFlight += 1;
             const body = JSON.stringify(op.body);
             const bytes = byteLength(body) + envelopeBytes;
-            return { ...ownCall("topic", op.command, body, timeoutMs, now), bytes, op };
+            // Not given up before those who wait for it give up themselves.
+            const ms = Math.max(topicMs, ...topic.waits.map(({ deadline }) => deadline - now));
+            return { ...ownCall("topic", op.command, body, ms, now), bytes, op };
         }
         return undefined;
     }
@@ -130,12 +137,23 @@ export class Topics {
             this.#settle(topic);
         }
     }
+    /** The application no longer waits for that subscription. */
+    abort(key, error) {
+        for (const wait of this.#waits)
+            if (wait.key === key && !wait.done)
+                this.#refuse(wait, error);
+    }
     /** Time has passed. */
     time(now) {
-        for (let wait = this.#dueWait(); wait && wait.deadline <= now; wait = this.#dueWait()) {
-            const { topic, key } = wait;
-            topic.refuse(timeoutError(timeoutMs, topic.op !== undefined), (other) => other.key === key);
-            this.#settle(topic);
+        if (now >= this.#waitsEnd) {
+            this.#sweep();
+            this.#waitsEnd = never;
+            for (const wait of this.#waits) {
+                if (wait.deadline > now)
+                    this.#waitsEnd = Math.min(this.#waitsEnd, wait.deadline);
+                else
+                    this.#refuse(wait, (sent) => timeoutError(wait.timeoutMs, sent));
+            }
         }
         for (const [topic, at] of this.#retries) {
             if (at > now)
@@ -146,20 +164,22 @@ export class Topics {
     }
     /** When `time` has something to do. */
     dueAt() {
-        return Math.min(this.#dueWait()?.deadline ?? Number.POSITIVE_INFINITY, ...this.#retries.values());
+        for (const { done } of this.#waits) {
+            if (!done)
+                return Math.min(this.#waitsEnd, ...this.#retries.values());
+        }
+        return Math.min(never, ...this.#retries.values());
     }
     /** Tells of an error that nobody waits for. */
     #tell(topic, { message, code, name, retryable }) {
         const told = new CodeError(message, code, name, { retryable, details: topic.about });
         this.#surroundings.emit({ do: "emit", event: "error", args: [told] });
     }
-    #dueWait() {
-        for (const wait of this.#waits) {
-            if (!wait.done)
-                return wait;
-            this.#waits.delete(wait);
-        }
-        return undefined;
+    /** Ends that wait. The command that it waited for goes on: what comes of it may be for others. */
+    #refuse(wait, error) {
+        const { topic } = wait;
+        topic.refuse(error(topic.op !== undefined), (other) => other === wait);
+        this.#settle(topic);
     }
     #sweep() {
         for (const wait of this.#waits)

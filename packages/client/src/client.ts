@@ -3,9 +3,15 @@ import type { ChannelOptions, MessageMeta } from "./channel.js";
 import { Driver, timeoutMsDefault } from "./driver.js";
 import type { CodeError } from "./errors.js";
 import { Events, type LifecycleListener } from "./events.js";
-import { type CommandOptions, environmentOf, type MeshClientOptions, type WriteOptions } from "./options.js";
+import {
+  type ChangeOptions,
+  type CommandOptions,
+  environmentOf,
+  type HistoryOptions,
+  type MeshClientOptions,
+  type WriteOptions,
+} from "./options.js";
 import type { PatchOperation } from "./patch.js";
-import type { Position } from "./positions.js";
 import type { RecordOptions, RecordUpdate } from "./record.js";
 import {
   type ChannelHistory,
@@ -164,7 +170,8 @@ export class MeshClient {
    * are given up and `error` is emitted, with `details.channel`.
    *
    * All callbacks of a channel share one subscription, and the same callback twice is one. Where they differ in `latest` and
-   * `maxRate`, the one that asks for the most decides.
+   * `maxRate`, the one that asks for the most decides. `timeout` and `signal` are about the wait for the answer: a callback that
+   * had none before is not called after they have ended it, and one that had keeps the subscription it had.
    *
    * @param callback - is given the history asked for first, oldest first, then each message. It isn't checked against `T`
    *
@@ -200,17 +207,12 @@ export class MeshClient {
 
   /**
    * Reads messages of the past, 50 unless `limit` says otherwise: the newest, those before an offset, or those after a position
-   * or an offset. Never rejects: a refusal is `{success: false, error}`.
+   * or an offset. Waits as `command` does. Never rejects: a refusal is `{success: false, error}`.
    */
-  getChannelHistory(
-    channel: string,
-    range: { limit?: number; before?: number; after?: Position | number } = {},
-  ): Promise<ChannelHistory> {
-    return this.command("mesh/get-channel-history", { channel, ...range }).then(parseHistory, (error) => ({
-      ...refused(error),
-      messages: [],
-      truncated: false,
-    }));
+  getChannelHistory(channel: string, options: HistoryOptions = {}): Promise<ChannelHistory> {
+    const { limit, before, after } = options;
+    const read = this.command("mesh/get-channel-history", { channel, limit, before, after }, options);
+    return read.then(parseHistory, (error) => ({ ...refused(error), messages: [], truncated: false }));
   }
 
   /**
@@ -255,16 +257,20 @@ export class MeshClient {
   writeRecord(recordId: string, newValue: unknown, options: WriteOptions = {}): Promise<{ version: number }> {
     const { strategy, ifVersion } = options;
     const how = strategy === undefined ? undefined : { strategy };
-    return this.#write("mesh/publish-record-update", { recordId, newValue, options: how, ifVersion });
+    return this.#write(
+      "mesh/publish-record-update",
+      { recordId, newValue, options: how, ifVersion },
+      options,
+    );
   }
 
   /** Applies a JSON patch (RFC 6902) to a record, all of it or nothing. Rejects as `writeRecord` does. */
   patchRecord(
     recordId: string,
     patch: readonly PatchOperation[],
-    { ifVersion }: { ifVersion?: number } = {},
+    options: ChangeOptions = {},
   ): Promise<{ version: number }> {
-    return this.#write("mesh/patch-record", { recordId, patch, ifVersion });
+    return this.#write("mesh/patch-record", { recordId, patch, ifVersion: options.ifVersion }, options);
   }
 
   /**
@@ -272,18 +278,26 @@ export class MeshClient {
    *
    * @param path - a JSON pointer to the number; default the whole record. What isn't there counts as 0
    */
-  incrementRecord(recordId: string, by = 1, path?: string): Promise<{ version: number; value: number }> {
-    return this.#write("mesh/increment-record", { recordId, path, by });
+  incrementRecord(
+    recordId: string,
+    by = 1,
+    path?: string,
+    options?: CommandOptions,
+  ): Promise<{ version: number; value: number }> {
+    return this.#write("mesh/increment-record", { recordId, path, by }, options);
   }
 
   /** Deletes a record, which makes a version like any change. Rejects as `writeRecord` does. */
-  deleteRecord(recordId: string, { ifVersion }: { ifVersion?: number } = {}): Promise<{ version: number }> {
-    return this.#write("mesh/delete-record", { recordId, ifVersion });
+  deleteRecord(recordId: string, options: ChangeOptions = {}): Promise<{ version: number }> {
+    return this.#write("mesh/delete-record", { recordId, ifVersion: options.ifVersion }, options);
   }
 
   /** A record and its version; null at version 0 if it was never written. Rejects as `command` does. */
-  getRecord<T = unknown>(recordId: string): Promise<{ record: T | null; version: number }> {
-    return this.command("mesh/get-record", { recordId });
+  getRecord<T = unknown>(
+    recordId: string,
+    options?: CommandOptions,
+  ): Promise<{ record: T | null; version: number }> {
+    return this.command("mesh/get-record", { recordId }, options);
   }
 
   /** The metadata of a room; null if there is none, or if it may not be read. */

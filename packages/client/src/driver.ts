@@ -93,23 +93,43 @@ export class Driver {
     return Promise.resolve().then(() => this.#hungUp);
   }
 
-  command(
+  async command(
     command: string,
     payload: unknown,
     options: CommandOptions,
     room?: Request["room"],
   ): Promise<unknown> {
     const { timeout: timeoutMs = timeoutMsDefault, signal, offline = "queue" } = options;
+    const body = encode(payload);
+    const bytes = byteLength(writeCommand(idLongest, command, body));
+    return this.#ask(signal, (key) => {
+      const request: Request = { key, command, body, bytes, timeoutMs, offline };
+      this.#tell((session, now) => session.call(room ? { ...request, room } : request, now));
+    });
+  }
+
+  /** Subscribes; resolves to the answer, with what belongs to it. */
+  subscribe(wish: Omit<Wish, "key">): Promise<unknown> {
+    return this.#ask(wish.options?.signal, (key) =>
+      this.#tell((session, now) => session.subscribe({ ...wish, key }, now)),
+    );
+  }
+
+  /** Ends subscriptions; resolves to whether there was one. */
+  unsubscribe(wish: Omit<Wish, "key">): Promise<unknown> {
+    return this.#ask(undefined, (key) =>
+      this.#tell((session, now) => session.unsubscribe({ ...wish, key }, now)),
+    );
+  }
+
+  /** Has the session told of something, and waits for what comes of it. */
+  #ask(signal: AbortSignal | undefined, tell: (key: number) => void): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(cancelled(signal, false));
-      const body = encode(payload);
-      const bytes = byteLength(writeCommand(idLongest, command, body));
       this.#key += 1;
       const key = this.#key;
       const abort = (): void =>
-        this.#tell((session, now) =>
-          session.abort(key, (call) => cancelled(signal, call.sent === true), now),
-        );
+        this.#tell((session, now) => session.abort(key, (sent) => cancelled(signal, sent), now));
       const done = (): void => signal?.removeEventListener("abort", abort);
       signal?.addEventListener("abort", abort);
       this.#calls.set(key, {
@@ -122,26 +142,7 @@ export class Driver {
           reject(error);
         },
       });
-      const request: Request = { key, command, body, bytes, timeoutMs, offline };
-      this.#tell((session, now) => session.call(room ? { ...request, room } : request, now));
-    });
-  }
-
-  /** Subscribes; resolves to the answer, with what belongs to it. */
-  subscribe(wish: Omit<Wish, "key">): Promise<unknown> {
-    return this.#ask((key) => this.#tell((session, now) => session.subscribe({ ...wish, key }, now)));
-  }
-
-  /** Ends subscriptions; resolves to whether there was one. */
-  unsubscribe(wish: Omit<Wish, "key">): Promise<unknown> {
-    return this.#ask((key) => this.#tell((session, now) => session.unsubscribe({ ...wish, key }, now)));
-  }
-
-  #ask(tell: (key: number) => void): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.#key += 1;
-      this.#calls.set(this.#key, { resolve, reject });
-      tell(this.#key);
+      tell(key);
     });
   }
 
@@ -245,5 +246,5 @@ function encode(payload: unknown): string | undefined {
 function cancelled(signal: AbortSignal | undefined, sent: boolean): unknown {
   const reason: unknown = signal?.reason;
   const given = reason !== undefined && !(reason instanceof DOMException && reason.name === "AbortError");
-  return given ? reason : new CodeError("The command was cancelled", "cancelled", "AbortError", { sent });
+  return given ? reason : new CodeError("The call was cancelled", "cancelled", "AbortError", { sent });
 }

@@ -14,9 +14,12 @@ export { CodeError, type ErrorParts } from "./errors.js";
 export type { LifecycleListener } from "./events.js";
 export type {
   AuthContext,
+  ChangeOptions,
   CommandOptions,
   Environment,
+  HistoryOptions,
   MeshClientOptions,
+  WaitOptions,
   WriteOptions,
 } from "./options.js";
 export type { PatchOperation } from "./patch.js";

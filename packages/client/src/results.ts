@@ -131,7 +131,7 @@ export function parseMetadata(value: unknown): unknown {
   return isObject(value) ? (value.metadata ?? null) : null;
 }
 
-/** A refusal as a result. */
+/** A refusal as a result. What is no error of ours is a reason that the application gave to `abort`. */
 export function refused(error: unknown): { success: false; error: CodeError } {
-  return { success: false, error: asCodeError(error, "internal") };
+  return { success: false, error: asCodeError(error, "cancelled") };
 }

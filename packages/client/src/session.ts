@@ -182,8 +182,11 @@ export class Session {
   }
 
   /** The application no longer waits for that call. */
-  abort(key: number, error: (call: Call) => unknown, now: number): void {
-    for (const call of this.#calls.remove((other) => other.key === key)) this.#reject(call, error(call));
+  abort(key: number, error: (sent: boolean) => unknown, now: number): void {
+    for (const call of this.#calls.remove((other) => other.key === key)) {
+      this.#reject(call, error(call.sent === true));
+    }
+    this.#topics.abort(key, error);
     this.#pump(now);
   }
 
@@ -260,13 +263,13 @@ export class Session {
 
   /** Time has passed. */
   time(now: number): void {
+    this.#topics.time(now);
     for (const call of this.#calls.expired(now)) {
       const error = timeoutError(call.timeoutMs, call.sent === true);
       if (call.kind === "rejoin") this.#rejoinFailed(call, error, now);
       else if (call.op) this.#topicFailed(call.op, error, false, now);
       else this.#reject(call, error);
     }
-    this.#topics.time(now);
     const verdict = isOpen(this.#phase) ? this.#liveness.verdict(now) : undefined;
     if (this.#phase === "wait") {
       if (now >= this.#phaseEnds && !this.#hidden) this.#attempt(this.#nextReason, now);
@@ -477,8 +480,6 @@ export class Session {
     for (const call of this.#calls.drain()) this.#reject(call, error);
     this.#topics.reject(error);
   }
-
-  // --- Bookkeeping --------------------------------------------------------------------------------------------------
 
   #enter(phase: Phase, ends: number): void {
     this.#phase = phase;

@@ -1,6 +1,7 @@
 import type { Action } from "./actions.js";
 import type { ChannelOptions } from "./channel.js";
 import { CodeError } from "./errors.js";
+import type { WaitOptions } from "./options.js";
 import type { Position } from "./positions.js";
 import type { RecordOptions } from "./record.js";
 import type { Txns } from "./txns.js";
@@ -12,7 +13,7 @@ export type Payload = Readonly<Record<string, unknown>>;
 export type Callback = (...args: never[]) => void;
 
 /** What everybody who subscribes may ask for. */
-export interface SubscribeOptions {
+export interface SubscribeOptions extends WaitOptions {
   /** Only the newest counts: the server lets those that wait to be sent give way to it. */
   readonly latest?: boolean | undefined;
   /** At most so many a second, 0.01 to 1,000; implies `latest`. The last one always comes. */
@@ -39,6 +40,7 @@ export interface Wait {
   readonly key: number;
   readonly topic: Topic;
   readonly listener: Listener;
+  readonly timeoutMs: number;
   readonly deadline: number;
   done: boolean;
 }
@@ -61,6 +63,8 @@ export interface Surroundings {
   readonly txns: Txns;
 }
 
+/** How long a subscription waits for its answer where nothing else is said. */
+export const topicMs = 30_000;
 // More can't come before an answer, unless the server breaks its word; then the hole is seen by the offsets.
 const heldMax = 1_000;
 
@@ -106,14 +110,15 @@ export abstract class Topic {
   protected abstract handle(push: Payload): void;
 
   /** Registers a callback. The same one twice is one (trap k). */
-  add(key: number, callback: Callback, options: TopicOptions, deadline: number): Wait {
+  add(key: number, callback: Callback, options: TopicOptions, now: number): Wait {
     let listener = this.listeners.find((other) => other.callback === callback);
     if (listener) listener.options = options;
     else {
       listener = { callback, options, served: false, ended: false };
       this.listeners.push(listener);
     }
-    const wait = { key, topic: this, listener, deadline, done: false };
+    const { timeout: timeoutMs = topicMs } = options;
+    const wait = { key, topic: this, listener, timeoutMs, deadline: now + timeoutMs, done: false };
     this.waits.push(wait);
     this.left();
     return wait;

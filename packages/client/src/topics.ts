@@ -2,7 +2,16 @@ import { type Call, ownCall } from "./calls.js";
 import { ChannelTopic } from "./channel.js";
 import { CodeError, queueFullError, timeoutError } from "./errors.js";
 import { RecordTopic } from "./record.js";
-import type { Callback, Op, Payload, Surroundings, Topic, TopicOptions, Wait } from "./topic.js";
+import {
+  type Callback,
+  type Op,
+  type Payload,
+  type Surroundings,
+  type Topic,
+  type TopicOptions,
+  topicMs,
+  type Wait,
+} from "./topic.js";
 import { byteLength, isObject, parseError } from "./wire.js";
 
 /** A subscription, or its end, as the application asks for it. */
@@ -16,7 +25,7 @@ export interface Wish {
   readonly options?: TopicOptions;
 }
 
-const timeoutMs = 30_000;
+const never = Number.POSITIVE_INFINITY;
 // The server takes 32 commands at once and lets 1,024 wait. After a reconnect the application's share them with ours.
 const inFlightMax = 64;
 // More than what is around a payload.
@@ -30,9 +39,11 @@ export class Topics {
   readonly #ready: Set<Topic> = new Set();
   /** When a topic is tried again whose server refused it for now. */
   readonly #retries: Map<Topic, number> = new Map();
-  /** The subscriptions that are waited for, in the order of their deadlines. Those that are done are swept later. */
+  /** The subscriptions that are waited for. Those that are done are swept later. */
   readonly #waits: Set<Wait> = new Set();
   readonly #waitsMax: number;
+  // Never later than the first deadline of those.
+  #waitsEnd = never;
   #inFlight = 0;
 
   constructor(surroundings: Surroundings, waitsMax: number) {
@@ -52,7 +63,9 @@ export class Topics {
       topic = new Class(name, this.#surroundings);
       this.#topics.set(kind + name, topic);
     }
-    this.#waits.add(topic.add(key, callback, options, now + timeoutMs));
+    const wait = topic.add(key, callback, options, now);
+    this.#waits.add(wait);
+    this.#waitsEnd = Math.min(this.#waitsEnd, wait.deadline);
     this.#retries.delete(topic);
     this.#ready.add(topic);
   }
@@ -81,7 +94,9 @@ export class Topics {
       this.#inFlight += 1;
       const body = JSON.stringify(op.body);
       const bytes = byteLength(body) + envelopeBytes;
-      return { ...ownCall("topic", op.command, body, timeoutMs, now), bytes, op };
+      // Not given up before those who wait for it give up themselves.
+      const ms = Math.max(topicMs, ...topic.waits.map(({ deadline }) => deadline - now));
+      return { ...ownCall("topic", op.command, body, ms, now), bytes, op };
     }
     return undefined;
   }
@@ -143,12 +158,20 @@ export class Topics {
     }
   }
 
+  /** The application no longer waits for that subscription. */
+  abort(key: number, error: (sent: boolean) => unknown): void {
+    for (const wait of this.#waits) if (wait.key === key && !wait.done) this.#refuse(wait, error);
+  }
+
   /** Time has passed. */
   time(now: number): void {
-    for (let wait = this.#dueWait(); wait && wait.deadline <= now; wait = this.#dueWait()) {
-      const { topic, key } = wait;
-      topic.refuse(timeoutError(timeoutMs, topic.op !== undefined), (other) => other.key === key);
-      this.#settle(topic);
+    if (now >= this.#waitsEnd) {
+      this.#sweep();
+      this.#waitsEnd = never;
+      for (const wait of this.#waits) {
+        if (wait.deadline > now) this.#waitsEnd = Math.min(this.#waitsEnd, wait.deadline);
+        else this.#refuse(wait, (sent) => timeoutError(wait.timeoutMs, sent));
+      }
     }
     for (const [topic, at] of this.#retries) {
       if (at > now) continue;
@@ -159,7 +182,10 @@ export class Topics {
 
   /** When `time` has something to do. */
   dueAt(): number {
-    return Math.min(this.#dueWait()?.deadline ?? Number.POSITIVE_INFINITY, ...this.#retries.values());
+    for (const { done } of this.#waits) {
+      if (!done) return Math.min(this.#waitsEnd, ...this.#retries.values());
+    }
+    return Math.min(never, ...this.#retries.values());
   }
 
   /** Tells of an error that nobody waits for. */
@@ -168,12 +194,11 @@ export class Topics {
     this.#surroundings.emit({ do: "emit", event: "error", args: [told] });
   }
 
-  #dueWait(): Wait | undefined {
-    for (const wait of this.#waits) {
-      if (!wait.done) return wait;
-      this.#waits.delete(wait);
-    }
-    return undefined;
+  /** Ends that wait. The command that it waited for goes on: what comes of it may be for others. */
+  #refuse(wait: Wait, error: (sent: boolean) => unknown): void {
+    const { topic } = wait;
+    topic.refuse(error(topic.op !== undefined), (other) => other === wait);
+    this.#settle(topic);
   }
 
   #sweep(): void {
