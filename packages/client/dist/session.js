@@ -1,21 +1,20 @@
 import { Status } from "./actions.js";
 import { Attempts } from "./attempts.js";
-import { Calls, ownCall, serverLimits } from "./calls.js";
+import { ownCall } from "./calls.js";
 import { closeClass, closeError } from "./closes.js";
-import { CodeError, closedError, connectionError, disconnectedError, rejoinError, timeoutError, tooLargeError, } from "./errors.js";
+import { CodeError, closedError, connectionError, disconnectedError, rejoinError, timeoutError, } from "./errors.js";
 import { Liveness } from "./liveness.js";
 import { isOpen, statusOf } from "./phases.js";
 import { pushed } from "./pushes.js";
 import { parseHello } from "./results.js";
 import { Rooms } from "./rooms.js";
+import { Sender } from "./sender.js";
 import { Topics } from "./topics.js";
 import { isObject, isTopic, parseFrame } from "./wire.js";
 const never = Number.POSITIVE_INFINITY;
 const authMs = 30_000;
 const dialMs = 10_000;
 const rejoinMs = 10_000;
-// More than a subscription takes, so that it isn't made in vain.
-const topicBytes = 4_096;
 // Waking may skip the wait, but events that come in a burst dial no faster than this.
 const wakeDialMsMin = 1_000;
 /**
@@ -26,7 +25,7 @@ const wakeDialMsMin = 1_000;
 export class Session {
     #attempts;
     #liveness;
-    #calls;
+    #sender;
     #rooms = new Rooms();
     #topics;
     #actions = [];
@@ -51,13 +50,13 @@ export class Session {
     #nextReason = "reconnect";
     /** Why there is no connection. */
     #reason;
-    #server = serverLimits;
     constructor(options) {
         this.#attempts = new Attempts(options.attempts);
         this.#liveness = new Liveness(options.silenceMs);
-        this.#calls = new Calls(options.queue);
         const emit = (action) => this.#do(action);
+        const send = (text) => this.#do({ do: "send", generation: this.#generation, text });
         this.#topics = new Topics({ emit, txns: options.txns }, options.queue.commands);
+        this.#sender = new Sender(options.queue, { emit, send, rooms: this.#rooms, topics: this.#topics });
     }
     get status() {
         return statusOf(this.#phase, this.#wasOnline || this.#retrying);
@@ -85,7 +84,7 @@ export class Session {
     /** When `time` is to be called; `Infinity` for never. */
     dueAt() {
         const phase = this.#phase === "wait" && this.#hidden ? never : this.#phaseEnds;
-        const calls = Math.min(this.#calls.dueAt(), this.#topics.dueAt(), phase);
+        const calls = Math.min(this.#sender.dueAt(), this.#topics.dueAt(), phase);
         if (!isOpen(this.#phase))
             return calls;
         const rooms = this.#phase === "online" ? this.#rooms.dueAt() : never;
@@ -113,8 +112,8 @@ export class Session {
         this.#enter("closed", never);
         this.#connectionId = undefined;
         this.#reason = closedError();
-        this.#rejectSent(false);
-        this.#rejectQueued(closedError());
+        this.#sender.lost(false);
+        this.#sender.rejectQueued(closedError());
         this.#do({ do: "unconnected", error: closedError() });
         if (open)
             this.#emit({ event: "close", args: [{ code: 1000, reason: "" }] });
@@ -122,25 +121,11 @@ export class Session {
     }
     /** Sends a command, or keeps it until there is a connection. */
     call(request, now) {
-        const { key, command, body, bytes, timeoutMs, offline, room } = request;
-        const refusal = this.#refusal(offline);
-        if (refusal)
-            return this.#do({ do: "reject", key, error: refusal });
-        const deadline = now + timeoutMs;
-        const call = { key, kind: "user", command, body, bytes, timeoutMs, deadline };
-        if (room && !room.join)
-            this.#rooms.leave(room.name);
-        const joining = room?.join ? { ...call, join: this.#rooms.join(room.name) } : call;
-        if (this.#phase === "online" && !this.#calls.queued && this.#calls.fits(call.bytes, this.#server)) {
-            return this.#send(joining);
-        }
-        // What can never be sent must not wait in front of what can.
-        if (call.bytes > this.#server.messageBytes)
-            return this.#reject(joining, this.#tooLarge());
-        const full = this.#calls.enqueue(joining);
-        if (full)
-            return this.#reject(joining, full);
-        if (this.#phase === "idle")
+        const error = this.#refusal(request.offline);
+        if (error)
+            return this.#do({ do: "reject", key: request.key, error });
+        const waits = this.#sender.call(request, this.#phase === "online", now);
+        if (waits && this.#phase === "idle")
             this.#start(now);
     }
     /** Subscribes, now or as soon as there is a connection, and again on each that follows. */
@@ -160,10 +145,7 @@ export class Session {
     }
     /** The application no longer waits for that call. */
     abort(key, error, now) {
-        for (const call of this.#calls.remove((other) => other.key === key)) {
-            this.#reject(call, error(call.sent === true));
-        }
-        this.#topics.abort(key, error);
+        this.#sender.abort(key, error);
         this.#pump(now);
     }
     /**
@@ -182,7 +164,7 @@ export class Session {
         if (this.#phase === "wait")
             this.#dialSooner("wake", now);
         else if (this.#phase === "online" && this.#liveness.probe(now)) {
-            this.#send(ownCall("probe", "mesh/noop", undefined, never));
+            this.#sender.send(ownCall("probe", "mesh/noop", undefined, never));
         }
     }
     // --- What the socket and the clock say ----------------------------------------------------------------------------
@@ -210,7 +192,7 @@ export class Session {
         this.#enter("hello", this.#phaseEnds);
         const credential = this.#credential === undefined ? "" : `,"credential":${this.#credential}`;
         this.#credential = undefined;
-        this.#send(ownCall("hello", "mesh/hello", `{"protocol":1${credential}}`, never));
+        this.#sender.send(ownCall("hello", "mesh/hello", `{"protocol":1${credential}}`, never));
     }
     /** A frame came. */
     frame(generation, text, now) {
@@ -224,7 +206,7 @@ export class Session {
         if (frame.id === undefined)
             this.#push(frame);
         else {
-            const call = this.#calls.answered(frame.id);
+            const call = this.#sender.answered(frame.id);
             if (call)
                 this.#answer(call, frame, now);
         }
@@ -246,15 +228,16 @@ export class Session {
     }
     /** Time has passed. */
     time(now) {
+        // Before the commands, so that who waits is told of the time that he gave.
         this.#topics.time(now);
-        for (const call of this.#calls.expired(now)) {
+        for (const call of this.#sender.expired(now)) {
             const error = timeoutError(call.timeoutMs, call.sent === true);
             if (call.kind === "rejoin")
                 this.#rejoinFailed(call, error, now);
             else if (call.op)
                 this.#topicFailed(call.op, error, false, now);
             else
-                this.#reject(call, error);
+                this.#sender.reject(call, error);
         }
         const verdict = isOpen(this.#phase) ? this.#liveness.verdict(now) : undefined;
         if (this.#phase === "wait") {
@@ -321,7 +304,7 @@ export class Session {
         this.#connectionId = undefined;
         this.#reason = error;
         this.#liveness.probed();
-        this.#rejectSent();
+        this.#sender.lost();
         const next = this.#attempts.lost(kind, onlineMs, now);
         if (next === "stop")
             return this.#stop(error, "stopped");
@@ -332,7 +315,7 @@ export class Session {
         // Before anybody hears of it: who then calls `connect` waits for what comes, not for what was.
         this.#do({ do: "unconnected", error });
         if (next === "idle") {
-            this.#rejectQueued(error);
+            this.#sender.rejectQueued(error);
             this.#enter("idle", never);
         }
         else {
@@ -346,7 +329,7 @@ export class Session {
     #stop(error, phase) {
         this.#reason = error;
         this.#do({ do: "unconnected", error });
-        this.#rejectQueued(error);
+        this.#sender.rejectQueued(error);
         this.#enter(phase, never);
         this.#emit({ event: "error", args: [error] });
         this.#emit({ event: "reconnectfailed", args: [error] });
@@ -364,32 +347,9 @@ export class Session {
             return this.#reason;
         return this.#phase === "online" || offline === "queue" ? undefined : disconnectedError(false);
     }
-    #tooLarge() {
-        return tooLargeError(this.#server.messageBytes);
-    }
-    /** Sends what waits, as far as the server takes it: first what brings the subscriptions back. */
     #pump(now) {
-        if (this.#phase !== "online")
-            return;
-        while (this.#calls.fits(topicBytes, this.#server)) {
-            const call = this.#topics.next(now);
-            if (!call)
-                break;
-            this.#send(call);
-        }
-        for (let call = this.#calls.next(this.#server); call; call = this.#calls.next(this.#server))
-            this.#send(call);
-    }
-    #send(call) {
-        if (call.bytes > this.#server.messageBytes)
-            return this.#reject(call, this.#tooLarge());
-        const text = this.#calls.send(call);
-        if (text !== undefined)
-            return this.#do({ do: "send", generation: this.#generation, text });
-        const error = new CodeError("Every id waits for an answer", "too_many_in_flight", "CodeError", {
-            retryable: true,
-        });
-        this.#reject(call, error);
+        if (this.#phase === "online")
+            this.#sender.pump(now);
     }
     #answer(call, frame, now) {
         if (call.kind === "hello")
@@ -403,10 +363,8 @@ export class Session {
         if (call.op)
             return this.#topics.answered(call.op, frame.payload);
         if (frame.error)
-            return this.#reject(call, frame.error);
-        if (call.join)
-            this.#rooms.joined(call.join, true);
-        this.#do({ do: "resolve", key: call.key, value: frame.payload });
+            return this.#sender.reject(call, frame.error);
+        this.#sender.resolve(call, frame.payload);
     }
     #helloAnswered({ error, payload }, now) {
         if (error) {
@@ -416,7 +374,7 @@ export class Session {
         }
         const hello = parseHello(payload);
         this.#connectionId = hello.connectionId;
-        this.#server = hello.limits;
+        this.#sender.server = hello.limits;
         // The server read its clock about half way between the question and the answer.
         if (hello.serverTime !== undefined)
             this.#serverAhead = hello.serverTime - (this.#helloAt + now) / 2;
@@ -432,7 +390,7 @@ export class Session {
             this.#online(now);
     }
     #sendRejoin(name, now) {
-        this.#send(ownCall("rejoin", "mesh/join-room", JSON.stringify({ roomName: name }), rejoinMs, now, name));
+        this.#sender.send(ownCall("rejoin", "mesh/join-room", JSON.stringify({ roomName: name }), rejoinMs, now, name));
     }
     #rejoined(now) {
         if (this.#phase !== "restore")
@@ -458,27 +416,7 @@ export class Session {
         else if (isObject(frame.payload))
             this.#topics.push(frame.command, frame.payload);
     }
-    #reject(call, error) {
-        if (call.join)
-            this.#rooms.joined(call.join, false);
-        // Only what can never be sent gets here, so there is no next time.
-        if (call.op)
-            this.#topics.failed(call.op, error, true, never);
-        if (call.kind === "user")
-            this.#do({ do: "reject", key: call.key, error });
-    }
-    #rejectSent(retryable = true) {
-        for (const call of this.#calls.reset()) {
-            if (call.kind === "user")
-                this.#reject(call, disconnectedError(true, retryable));
-        }
-        this.#topics.lost();
-    }
-    #rejectQueued(error) {
-        for (const call of this.#calls.drain())
-            this.#reject(call, error);
-        this.#topics.reject(error);
-    }
+    // --- Bookkeeping --------------------------------------------------------------------------------------------------
     #enter(phase, ends) {
         this.#phase = phase;
         this.#phaseEnds = ends;

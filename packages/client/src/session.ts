@@ -1,6 +1,6 @@
 import { type Action, type AuthReason, type Emitted, Status } from "./actions.js";
 import { type AttemptOptions, Attempts } from "./attempts.js";
-import { type Call, Calls, ownCall, type QueueLimits, type Request, serverLimits } from "./calls.js";
+import { type Call, ownCall, type QueueLimits, type Request } from "./calls.js";
 import { type CloseClass, closeClass, closeError } from "./closes.js";
 import {
   CodeError,
@@ -9,13 +9,13 @@ import {
   disconnectedError,
   rejoinError,
   timeoutError,
-  tooLargeError,
 } from "./errors.js";
 import { Liveness } from "./liveness.js";
 import { isOpen, type Phase, statusOf } from "./phases.js";
 import { pushed } from "./pushes.js";
 import { parseHello } from "./results.js";
 import { Rooms } from "./rooms.js";
+import { Sender } from "./sender.js";
 import type { Op } from "./topic.js";
 import { Topics, type Wish } from "./topics.js";
 import type { Txns } from "./txns.js";
@@ -35,8 +35,6 @@ const never = Number.POSITIVE_INFINITY;
 const authMs = 30_000;
 const dialMs = 10_000;
 const rejoinMs = 10_000;
-// More than a subscription takes, so that it isn't made in vain.
-const topicBytes = 4_096;
 // Waking may skip the wait, but events that come in a burst dial no faster than this.
 const wakeDialMsMin = 1_000;
 
@@ -48,7 +46,7 @@ const wakeDialMsMin = 1_000;
 export class Session {
   readonly #attempts: Attempts;
   readonly #liveness: Liveness;
-  readonly #calls: Calls;
+  readonly #sender: Sender;
   readonly #rooms: Rooms = new Rooms();
   readonly #topics: Topics;
   #actions: Action[] = [];
@@ -73,14 +71,14 @@ export class Session {
   #nextReason: AuthReason = "reconnect";
   /** Why there is no connection. */
   #reason: CodeError | undefined;
-  #server = serverLimits;
 
   constructor(options: SessionOptions) {
     this.#attempts = new Attempts(options.attempts);
     this.#liveness = new Liveness(options.silenceMs);
-    this.#calls = new Calls(options.queue);
     const emit = (action: Action): void => this.#do(action);
+    const send = (text: string): void => this.#do({ do: "send", generation: this.#generation, text });
     this.#topics = new Topics({ emit, txns: options.txns }, options.queue.commands);
+    this.#sender = new Sender(options.queue, { emit, send, rooms: this.#rooms, topics: this.#topics });
   }
 
   get status(): Status {
@@ -115,7 +113,7 @@ export class Session {
   /** When `time` is to be called; `Infinity` for never. */
   dueAt(): number {
     const phase = this.#phase === "wait" && this.#hidden ? never : this.#phaseEnds;
-    const calls = Math.min(this.#calls.dueAt(), this.#topics.dueAt(), phase);
+    const calls = Math.min(this.#sender.dueAt(), this.#topics.dueAt(), phase);
     if (!isOpen(this.#phase)) return calls;
     const rooms = this.#phase === "online" ? this.#rooms.dueAt() : never;
     return Math.min(calls, this.#liveness.dueAt(), rooms);
@@ -140,8 +138,8 @@ export class Session {
     this.#enter("closed", never);
     this.#connectionId = undefined;
     this.#reason = closedError();
-    this.#rejectSent(false);
-    this.#rejectQueued(closedError());
+    this.#sender.lost(false);
+    this.#sender.rejectQueued(closedError());
     this.#do({ do: "unconnected", error: closedError() });
     if (open) this.#emit({ event: "close", args: [{ code: 1000, reason: "" }] });
     this.#emit({ event: "disconnect", args: [] });
@@ -149,21 +147,10 @@ export class Session {
 
   /** Sends a command, or keeps it until there is a connection. */
   call(request: Request, now: number): void {
-    const { key, command, body, bytes, timeoutMs, offline, room } = request;
-    const refusal = this.#refusal(offline);
-    if (refusal) return this.#do({ do: "reject", key, error: refusal });
-    const deadline = now + timeoutMs;
-    const call: Call = { key, kind: "user", command, body, bytes, timeoutMs, deadline };
-    if (room && !room.join) this.#rooms.leave(room.name);
-    const joining: Call = room?.join ? { ...call, join: this.#rooms.join(room.name) } : call;
-    if (this.#phase === "online" && !this.#calls.queued && this.#calls.fits(call.bytes, this.#server)) {
-      return this.#send(joining);
-    }
-    // What can never be sent must not wait in front of what can.
-    if (call.bytes > this.#server.messageBytes) return this.#reject(joining, this.#tooLarge());
-    const full = this.#calls.enqueue(joining);
-    if (full) return this.#reject(joining, full);
-    if (this.#phase === "idle") this.#start(now);
+    const error = this.#refusal(request.offline);
+    if (error) return this.#do({ do: "reject", key: request.key, error });
+    const waits = this.#sender.call(request, this.#phase === "online", now);
+    if (waits && this.#phase === "idle") this.#start(now);
   }
 
   /** Subscribes, now or as soon as there is a connection, and again on each that follows. */
@@ -183,10 +170,7 @@ export class Session {
 
   /** The application no longer waits for that call. */
   abort(key: number, error: (sent: boolean) => unknown, now: number): void {
-    for (const call of this.#calls.remove((other) => other.key === key)) {
-      this.#reject(call, error(call.sent === true));
-    }
-    this.#topics.abort(key, error);
+    this.#sender.abort(key, error);
     this.#pump(now);
   }
 
@@ -201,7 +185,7 @@ export class Session {
     if (this.#phase !== "wait") this.time(now);
     if (this.#phase === "wait") this.#dialSooner("wake", now);
     else if (this.#phase === "online" && this.#liveness.probe(now)) {
-      this.#send(ownCall("probe", "mesh/noop", undefined, never));
+      this.#sender.send(ownCall("probe", "mesh/noop", undefined, never));
     }
   }
 
@@ -230,7 +214,7 @@ export class Session {
     this.#enter("hello", this.#phaseEnds);
     const credential = this.#credential === undefined ? "" : `,"credential":${this.#credential}`;
     this.#credential = undefined;
-    this.#send(ownCall("hello", "mesh/hello", `{"protocol":1${credential}}`, never));
+    this.#sender.send(ownCall("hello", "mesh/hello", `{"protocol":1${credential}}`, never));
   }
 
   /** A frame came. */
@@ -242,7 +226,7 @@ export class Session {
     this.#emit({ event: "message", args: [frame] });
     if (frame.id === undefined) this.#push(frame);
     else {
-      const call = this.#calls.answered(frame.id);
+      const call = this.#sender.answered(frame.id);
       if (call) this.#answer(call, frame, now);
     }
     this.#pump(now);
@@ -263,12 +247,13 @@ export class Session {
 
   /** Time has passed. */
   time(now: number): void {
+    // Before the commands, so that who waits is told of the time that he gave.
     this.#topics.time(now);
-    for (const call of this.#calls.expired(now)) {
+    for (const call of this.#sender.expired(now)) {
       const error = timeoutError(call.timeoutMs, call.sent === true);
       if (call.kind === "rejoin") this.#rejoinFailed(call, error, now);
       else if (call.op) this.#topicFailed(call.op, error, false, now);
-      else this.#reject(call, error);
+      else this.#sender.reject(call, error);
     }
     const verdict = isOpen(this.#phase) ? this.#liveness.verdict(now) : undefined;
     if (this.#phase === "wait") {
@@ -334,7 +319,7 @@ export class Session {
     this.#connectionId = undefined;
     this.#reason = error;
     this.#liveness.probed();
-    this.#rejectSent();
+    this.#sender.lost();
     const next = this.#attempts.lost(kind, onlineMs, now);
     if (next === "stop") return this.#stop(error, "stopped");
     if (next === "spent") return this.#stop(error, "idle");
@@ -342,7 +327,7 @@ export class Session {
     // Before anybody hears of it: who then calls `connect` waits for what comes, not for what was.
     this.#do({ do: "unconnected", error });
     if (next === "idle") {
-      this.#rejectQueued(error);
+      this.#sender.rejectQueued(error);
       this.#enter("idle", never);
     } else {
       this.#nextReason = next.reason;
@@ -356,7 +341,7 @@ export class Session {
   #stop(error: CodeError, phase: "stopped" | "idle"): void {
     this.#reason = error;
     this.#do({ do: "unconnected", error });
-    this.#rejectQueued(error);
+    this.#sender.rejectQueued(error);
     this.#enter(phase, never);
     this.#emit({ event: "error", args: [error] });
     this.#emit({ event: "reconnectfailed", args: [error] });
@@ -375,30 +360,8 @@ export class Session {
     return this.#phase === "online" || offline === "queue" ? undefined : disconnectedError(false);
   }
 
-  #tooLarge(): CodeError {
-    return tooLargeError(this.#server.messageBytes);
-  }
-
-  /** Sends what waits, as far as the server takes it: first what brings the subscriptions back. */
   #pump(now: number): void {
-    if (this.#phase !== "online") return;
-    while (this.#calls.fits(topicBytes, this.#server)) {
-      const call = this.#topics.next(now);
-      if (!call) break;
-      this.#send(call);
-    }
-    for (let call = this.#calls.next(this.#server); call; call = this.#calls.next(this.#server))
-      this.#send(call);
-  }
-
-  #send(call: Call): void {
-    if (call.bytes > this.#server.messageBytes) return this.#reject(call, this.#tooLarge());
-    const text = this.#calls.send(call);
-    if (text !== undefined) return this.#do({ do: "send", generation: this.#generation, text });
-    const error = new CodeError("Every id waits for an answer", "too_many_in_flight", "CodeError", {
-      retryable: true,
-    });
-    this.#reject(call, error);
+    if (this.#phase === "online") this.#sender.pump(now);
   }
 
   #answer(call: Call, frame: Frame, now: number): void {
@@ -408,9 +371,8 @@ export class Session {
     if (call.kind === "probe") return this.#liveness.probed();
     if (call.op && frame.error) return this.#topicFailed(call.op, frame.error, true, now);
     if (call.op) return this.#topics.answered(call.op, frame.payload);
-    if (frame.error) return this.#reject(call, frame.error);
-    if (call.join) this.#rooms.joined(call.join, true);
-    this.#do({ do: "resolve", key: call.key, value: frame.payload });
+    if (frame.error) return this.#sender.reject(call, frame.error);
+    this.#sender.resolve(call, frame.payload);
   }
 
   #helloAnswered({ error, payload }: Frame, now: number): void {
@@ -421,7 +383,7 @@ export class Session {
     }
     const hello = parseHello(payload);
     this.#connectionId = hello.connectionId;
-    this.#server = hello.limits;
+    this.#sender.server = hello.limits;
     // The server read its clock about half way between the question and the answer.
     if (hello.serverTime !== undefined) this.#serverAhead = hello.serverTime - (this.#helloAt + now) / 2;
     this.#enter("restore", never);
@@ -436,7 +398,9 @@ export class Session {
   }
 
   #sendRejoin(name: string, now: number): void {
-    this.#send(ownCall("rejoin", "mesh/join-room", JSON.stringify({ roomName: name }), rejoinMs, now, name));
+    this.#sender.send(
+      ownCall("rejoin", "mesh/join-room", JSON.stringify({ roomName: name }), rejoinMs, now, name),
+    );
   }
 
   #rejoined(now: number): void {
@@ -462,24 +426,7 @@ export class Session {
     else if (isObject(frame.payload)) this.#topics.push(frame.command, frame.payload);
   }
 
-  #reject(call: Call, error: unknown): void {
-    if (call.join) this.#rooms.joined(call.join, false);
-    // Only what can never be sent gets here, so there is no next time.
-    if (call.op) this.#topics.failed(call.op, error as CodeError, true, never);
-    if (call.kind === "user") this.#do({ do: "reject", key: call.key, error });
-  }
-
-  #rejectSent(retryable = true): void {
-    for (const call of this.#calls.reset()) {
-      if (call.kind === "user") this.#reject(call, disconnectedError(true, retryable));
-    }
-    this.#topics.lost();
-  }
-
-  #rejectQueued(error: CodeError): void {
-    for (const call of this.#calls.drain()) this.#reject(call, error);
-    this.#topics.reject(error);
-  }
+  // --- Bookkeeping --------------------------------------------------------------------------------------------------
 
   #enter(phase: Phase, ends: number): void {
     this.#phase = phase;

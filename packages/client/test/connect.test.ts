@@ -185,3 +185,10 @@ test("a credential that is no JSON value fails the attempt", async () => {
   expect(await outcome(world.client.connect())).toMatchObject({ code: "bad_payload" });
   expect(world.sockets).toHaveLength(0);
 });
+
+test("a command that can never be sent makes no connection", async () => {
+  const world = new World();
+  expect(await outcome(world.client.command("a", "x".repeat(262_144)))).toMatchObject({ code: "too_large" });
+  expect(world.client.status).toBe(Status.OFFLINE);
+  expect(world.sockets).toHaveLength(0);
+});
