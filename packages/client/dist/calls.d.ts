@@ -1,4 +1,3 @@
-import { type CodeError } from "./errors.js";
 import type { Join } from "./rooms.js";
 import type { Op } from "./topic.js";
 /** A command as the application gives it. */
@@ -13,6 +12,10 @@ export interface Request {
         readonly name: string;
         readonly join: boolean;
     };
+    /** Of what is written again and again: what that is. */
+    readonly subject?: string | undefined;
+    readonly maxRate?: number | undefined;
+    readonly volatile?: boolean | undefined;
 }
 /** A command on its way, ours or the application's. */
 export interface Call {
@@ -32,6 +35,8 @@ export interface Call {
     readonly join?: Join;
     /** Of a channel's or record's: what it is to do. */
     readonly op?: Op;
+    /** Whether it is dropped where it would have to wait. */
+    readonly volatile?: boolean;
     /** Whether it has gone to a socket. */
     sent?: boolean;
 }
@@ -62,8 +67,8 @@ export declare class Calls {
     send(call: Call): string | undefined;
     /** The call that an answer belongs to; `undefined` if it ended before. Its id is free from now on. */
     answered(id: unknown): Call | undefined;
-    /** Keeps the call until it can be sent, or answers why not. */
-    enqueue(call: Call): CodeError | undefined;
+    /** Keeps the call until it can be sent, or answers it where there is no room. */
+    enqueue(call: Call): Call | undefined;
     /** Whether a call of that length may be sent now, before whatever is queued. */
     fits(bytes: number, server: ServerLimits): boolean;
     /** Whether a call has to wait behind others. */

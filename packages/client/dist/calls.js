@@ -1,4 +1,3 @@
-import { queueFullError } from "./errors.js";
 import { Ids } from "./ids.js";
 import { writeCommand } from "./wire.js";
 /** What a server takes unless it says otherwise. */
@@ -43,10 +42,10 @@ export class Calls {
         this.#ids.release(id);
         return call.kind === "ended" ? undefined : call;
     }
-    /** Keeps the call until it can be sent, or answers why not. */
+    /** Keeps the call until it can be sent, or answers it where there is no room. */
     enqueue(call) {
         if (this.#queue.length >= this.#limits.commands || this.#queueBytes + call.bytes > this.#limits.bytes) {
-            return queueFullError();
+            return call;
         }
         this.#queue.push(call);
         this.#queueBytes += call.bytes;

@@ -2,7 +2,7 @@ import type { LifecycleName, Status } from "./actions.js";
 import type { ChannelOptions, MessageMeta } from "./channel.js";
 import type { CodeError } from "./errors.js";
 import { type LifecycleListener } from "./events.js";
-import { type ChangeOptions, type CommandOptions, type HistoryOptions, type MeshClientOptions, type WriteOptions } from "./options.js";
+import { type CallOptions, type ChangeOptions, type CommandOptions, type HistoryOptions, type MeshClientOptions, type WriteOptions } from "./options.js";
 import type { PatchOperation } from "./patch.js";
 import type { RecordOptions, RecordUpdate } from "./record.js";
 import { type ChannelHistory, type ChannelSubscribed, type Joined, type Left, type Published, type RecordSubscribed } from "./results.js";
@@ -66,8 +66,8 @@ export declare class MeshClient {
      * @param payload - any JSON value, taken as it is now; missing means `null` to the server
      * @param expiresIn - how long to wait in milliseconds (default 30,000, `Infinity` for without end), or more about it
      * @throws {@link CodeError} with the server's code. Or `ETIMEOUT`, `disconnected` or `cancelled`, of which `sent` tells
-     * whether the command may have taken effect. Or, never sent: `queue_full`, `too_large`, `bad_payload`, `closed`, and what the
-     * client gave up with.
+     * whether the command may have taken effect. Or, never sent: `queue_full`, `too_large`, `bad_payload`, `dropped`, `closed`, and
+     * what the client gave up with.
      *
      * @example
      * ```ts
@@ -151,7 +151,7 @@ export declare class MeshClient {
      *
      * @param path - a JSON pointer to the number; default the whole record. What isn't there counts as 0
      */
-    incrementRecord(recordId: string, by?: number, path?: string, options?: CommandOptions): Promise<{
+    incrementRecord(recordId: string, by?: number, path?: string, options?: CallOptions): Promise<{
         version: number;
         value: number;
     }>;
@@ -160,7 +160,7 @@ export declare class MeshClient {
         version: number;
     }>;
     /** A record and its version; null at version 0 if it was never written. Rejects as `command` does. */
-    getRecord<T = unknown>(recordId: string, options?: CommandOptions): Promise<{
+    getRecord<T = unknown>(recordId: string, options?: CallOptions): Promise<{
         record: T | null;
         version: number;
     }>;

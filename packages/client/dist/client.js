@@ -80,8 +80,8 @@ export class MeshClient {
      * @param payload - any JSON value, taken as it is now; missing means `null` to the server
      * @param expiresIn - how long to wait in milliseconds (default 30,000, `Infinity` for without end), or more about it
      * @throws {@link CodeError} with the server's code. Or `ETIMEOUT`, `disconnected` or `cancelled`, of which `sent` tells
-     * whether the command may have taken effect. Or, never sent: `queue_full`, `too_large`, `bad_payload`, `closed`, and what the
-     * client gave up with.
+     * whether the command may have taken effect. Or, never sent: `queue_full`, `too_large`, `bad_payload`, `dropped`, `closed`, and
+     * what the client gave up with.
      *
      * @example
      * ```ts
@@ -90,7 +90,7 @@ export class MeshClient {
      */
     command(name, payload, expiresIn = timeoutMsDefault) {
         const options = typeof expiresIn === "number" ? { timeout: expiresIn } : expiresIn;
-        return this.#driver.command(name, payload, options);
+        return this.#call(name, payload, options, name);
     }
     /** Asks the server for nothing, to see whether it is there. Rejects as `command` does. */
     noop() {
@@ -109,7 +109,7 @@ export class MeshClient {
      * ```
      */
     joinRoom(room) {
-        const joined = this.#driver.command("mesh/join-room", { roomName: room }, {}, { name: room, join: true });
+        const joined = this.#driver.command("mesh/join-room", { roomName: room }, {}, { room: { name: room, join: true } });
         return joined.then(parseJoined, (error) => ({
             ...refused(error),
             present: [],
@@ -119,7 +119,7 @@ export class MeshClient {
     }
     /** Leaves a room; whatever the answer, it is not joined again after a reconnect. Never rejects. */
     leaveRoom(room) {
-        const left = this.#driver.command("mesh/leave-room", { roomName: room }, {}, { name: room, join: false });
+        const left = this.#driver.command("mesh/leave-room", { roomName: room }, {}, { room: { name: room, join: false } });
         return left.then(() => ({ success: true }), refused);
     }
     /**
@@ -151,7 +151,7 @@ export class MeshClient {
     }
     /** Publishes any JSON value to all subscribers of a channel. Never rejects: a refusal is `{success: false, error}`. */
     publishChannel(channel, message, options) {
-        const published = this.#write("mesh/publish-channel", { channel, message }, options);
+        const published = this.#write("mesh/publish-channel", { channel, message }, options, channel);
         return published.catch(refused);
     }
     /**
@@ -160,7 +160,7 @@ export class MeshClient {
      */
     getChannelHistory(channel, options = {}) {
         const { limit, before, after } = options;
-        const read = this.command("mesh/get-channel-history", { channel, limit, before, after }, options);
+        const read = this.#call("mesh/get-channel-history", { channel, limit, before, after }, options);
         return read.then(parseHistory, (error) => ({ ...refused(error), messages: [], truncated: false }));
     }
     /**
@@ -195,7 +195,7 @@ export class MeshClient {
     writeRecord(recordId, newValue, options = {}) {
         const { strategy, ifVersion } = options;
         const how = strategy === undefined ? undefined : { strategy };
-        return this.#write("mesh/publish-record-update", { recordId, newValue, options: how, ifVersion }, options);
+        return this.#write("mesh/publish-record-update", { recordId, newValue, options: how, ifVersion }, options, recordId);
     }
     /** Applies a JSON patch (RFC 6902) to a record, all of it or nothing. Rejects as `writeRecord` does. */
     patchRecord(recordId, patch, options = {}) {
@@ -215,7 +215,7 @@ export class MeshClient {
     }
     /** A record and its version; null at version 0 if it was never written. Rejects as `command` does. */
     getRecord(recordId, options) {
-        return this.command("mesh/get-record", { recordId }, options);
+        return this.#call("mesh/get-record", { recordId }, options);
     }
     /** The metadata of a room; null if there is none, or if it may not be read. */
     getRoomMetadata(room) {
@@ -268,8 +268,12 @@ export class MeshClient {
         return this.on("reconnectfailed", listener);
     }
     /** A command that others are told of. The mark tells this client's echo from what others do. */
-    #write(command, payload, options) {
-        return this.command(command, { ...payload, txn: this.#driver.txns.next() }, options);
+    #write(command, payload, options, name) {
+        return this.#call(command, { ...payload, txn: this.#driver.txns.next() }, options, name && command + name);
+    }
+    /** A command; what has no subject keeps no rate. */
+    #call(name, payload, options = {}, subject) {
+        return this.#driver.command(name, payload, options, { subject });
     }
     #metadata(command, payload) {
         return this.command(command, payload).then((answer) => parseMetadata(answer), () => null);

@@ -20,7 +20,7 @@ export declare class Driver {
     get serverTime(): number | undefined;
     connect(): Promise<void>;
     close(): Promise<void>;
-    command(command: string, payload: unknown, options: CommandOptions, room?: Request["room"]): Promise<unknown>;
+    command(command: string, payload: unknown, options: CommandOptions, about?: Pick<Request, "room" | "subject">): Promise<unknown>;
     /** Subscribes; resolves to the answer, with what belongs to it. */
     subscribe(wish: Omit<Wish, "key">): Promise<unknown>;
     /** Ends subscriptions; resolves to whether there was one. */

@@ -66,13 +66,13 @@ export class Driver {
         // When a listener calls this, the socket is hung up only after the listener has returned.
         return Promise.resolve().then(() => this.#hungUp);
     }
-    async command(command, payload, options, room) {
-        const { timeout: timeoutMs = timeoutMsDefault, signal, offline = "queue" } = options;
+    async command(command, payload, options, about = {}) {
+        const { timeout: timeoutMs = timeoutMsDefault, signal, offline = "queue", volatile, maxRate } = options;
         const body = encode(payload);
         const bytes = byteLength(writeCommand(idLongest, command, body));
         return this.#ask(signal, (key) => {
-            const request = { key, command, body, bytes, timeoutMs, offline };
-            this.#tell((session, now) => session.call(room ? { ...request, room } : request, now));
+            const request = { ...about, key, command, body, bytes, timeoutMs, offline, volatile, maxRate };
+            this.#tell((session, now) => session.call(request, now));
         });
     }
     /** Subscribes; resolves to the answer, with what belongs to it. */
@@ -108,6 +108,9 @@ export class Driver {
     }
     /** Tells the session something and does what it wants done; what comes meanwhile waits for its turn. */
     #tell(input) {
+        // What was asked for meanwhile the session counts itself.
+        if (!this.#running)
+            this.#session.buffered(this.#socket?.bufferedAmount ?? 0);
         input(this.#session, this.#environment.clock.now());
         this.#actions.push(...this.#session.take());
         if (this.#running)

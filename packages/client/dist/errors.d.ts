@@ -31,6 +31,8 @@ export declare function closedError(): CodeError;
 export declare function rejoinError(roomName: string, { message, code, name, retryable }: CodeError): CodeError;
 /** Too much waits here already. */
 export declare function queueFullError(): CodeError;
+/** What is volatile is not kept for later. */
+export declare function droppedError(): CodeError;
 /** The frame would cost the connection (1009), and with it every other call. */
 export declare function tooLargeError(bytesMax: number): CodeError;
 /** Whatever was thrown, as a `CodeError`. */

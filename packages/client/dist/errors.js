@@ -50,6 +50,11 @@ export function queueFullError() {
     const message = "Too many commands wait to be sent";
     return new CodeError(message, "queue_full", "CodeError", { retryable: true, sent: false });
 }
+/** What is volatile is not kept for later. */
+export function droppedError() {
+    const message = "It was volatile, and could not be sent at once";
+    return new CodeError(message, "dropped", "CodeError", { retryable: true, sent: false });
+}
 /** The frame would cost the connection (1009), and with it every other call. */
 export function tooLargeError(bytesMax) {
     const message = `The message is larger than ${bytesMax} bytes`;

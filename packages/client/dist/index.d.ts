@@ -7,7 +7,7 @@ export type { Clock } from "./clock.js";
 export { type CloseClass, closeClass } from "./closes.js";
 export { CodeError, type ErrorParts } from "./errors.js";
 export type { LifecycleListener } from "./events.js";
-export type { AuthContext, ChangeOptions, CommandOptions, Environment, HistoryOptions, MeshClientOptions, WaitOptions, WriteOptions, } from "./options.js";
+export type { AuthContext, CallOptions, ChangeOptions, CommandOptions, Environment, HistoryOptions, MeshClientOptions, WaitOptions, WriteOptions, } from "./options.js";
 export type { PatchOperation } from "./patch.js";
 export type { Position } from "./positions.js";
 export type { RecordOptions, RecordUpdate } from "./record.js";

@@ -61,18 +61,33 @@ export interface WaitOptions {
      */
     readonly signal?: AbortSignal | undefined;
 }
-/** How one command is sent. */
-export interface CommandOptions extends WaitOptions {
+/** How one call is sent. */
+export interface CallOptions extends WaitOptions {
     /** What happens without a connection: it waits for one, or rejects with `disconnected` at once. Default `"queue"`. */
     readonly offline?: "queue" | "fail";
+    /**
+     * Only worth something now: fails with `dropped` at once where it would have to wait, be it for a connection, for the server
+     * to answer others, or behind more than 64 KiB that the socket has not sent yet. Default false.
+     */
+    readonly volatile?: boolean | undefined;
+}
+/** How one command is sent. */
+export interface CommandOptions extends CallOptions {
+    /**
+     * At most so often a second, 0.01 to 1,000, of the same command, channel or record. Meanwhile the newest takes the place of the
+     * one that waits, also without a connection, and the last one is always sent; those that gave way end as it does. Of those
+     * the newest 1,000 wait for that (`queue.commands`); an older one fails with `queue_full`. What is sent without
+     * `maxRate` may overtake it. With `strategy: "merge"`, what only an older write had is lost.
+     */
+    readonly maxRate?: number | undefined;
 }
 /** How a record is changed. */
-export interface ChangeOptions extends CommandOptions {
+export interface ChangeOptions extends CallOptions {
     /** Only at that version; 0 for a record that was never written. */
     readonly ifVersion?: number | undefined;
 }
 /** How a record is written. */
-export interface WriteOptions extends ChangeOptions {
+export interface WriteOptions extends ChangeOptions, CommandOptions {
     /**
      * What becomes of what is there: `replace`, the default; `merge`, by which the members of an object replace those of the same
      * names; `deepMerge`, by which objects inside are merged, too.
@@ -80,7 +95,7 @@ export interface WriteOptions extends ChangeOptions {
     readonly strategy?: "replace" | "merge" | "deepMerge" | undefined;
 }
 /** Which messages of the past to read. */
-export interface HistoryOptions extends CommandOptions {
+export interface HistoryOptions extends CallOptions {
     /** How many at most. Default 50. */
     readonly limit?: number | undefined;
     /** Those before that offset. */

@@ -16,6 +16,8 @@ export declare class Sender {
     #private;
     /** How much the server takes. */
     server: ServerLimits;
+    /** How many bytes the socket has not sent yet. */
+    buffered: number;
     constructor(limits: QueueLimits, parts: SenderParts);
     /** Sends a command of the application's, or keeps it until it can be sent; answers whether it does that. */
     call(request: Request, isOnline: boolean, now: number): boolean;
@@ -28,7 +30,7 @@ export declare class Sender {
     /** Takes the commands whose time is up. */
     expired(now: number): Call[];
     /** When there is something to do at the earliest. */
-    dueAt(): number;
+    dueAt(isOnline: boolean): number;
     /** A command of the application's succeeded. */
     resolve(call: Call, value: unknown): void;
     /** A command failed. */

@@ -1,35 +1,53 @@
 import { Calls, serverLimits, } from "./calls.js";
-import { CodeError, disconnectedError, tooLargeError } from "./errors.js";
+import { CodeError, disconnectedError, droppedError, queueFullError, tooLargeError } from "./errors.js";
+import { Throttle } from "./throttle.js";
 const never = Number.POSITIVE_INFINITY;
 // More than a subscription takes, so that it isn't made in vain.
 const topicBytes = 4_096;
+// What is volatile doesn't wait behind more than this: a second of a slow line.
+const volatileBytesMax = 65_536;
+const rateMin = 0.01;
+const rateMax = 1_000;
 /** The commands, from the call to the answer: what is sent now, what waits, and who is told how it ended. */
 export class Sender {
     /** How much the server takes. */
     server = serverLimits;
+    /** How many bytes the socket has not sent yet. */
+    buffered = 0;
     #calls;
+    #throttle;
     #parts;
     constructor(limits, parts) {
         this.#calls = new Calls(limits);
+        this.#throttle = new Throttle(limits);
         this.#parts = parts;
     }
     /** Sends a command of the application's, or keeps it until it can be sent; answers whether it does that. */
     call(request, isOnline, now) {
-        const { key, command, body, bytes, timeoutMs, room } = request;
+        const { key, command, body, bytes, timeoutMs, room, subject, maxRate, volatile = false } = request;
         const { rooms } = this.#parts;
-        const call = { key, kind: "user", command, body, bytes, timeoutMs, deadline: now + timeoutMs };
+        const deadline = now + timeoutMs;
+        const call = { key, kind: "user", command, body, bytes, timeoutMs, deadline, volatile };
         if (room && !room.join)
             rooms.leave(room.name);
         const joining = room?.join ? { ...call, join: rooms.join(room.name) } : call;
-        const isNext = isOnline && !this.#calls.queued && this.#calls.fits(bytes, this.server);
+        const isNext = isOnline && this.#isNext(call);
+        const rate = subject !== undefined && maxRate !== undefined && { subject, maxRate };
         // What can never be sent must not wait in front of what can. `send` refuses it.
-        if (isNext || bytes > this.server.messageBytes)
+        if (bytes > this.server.messageBytes || (isNext && !rate))
             this.send(joining);
+        else if (volatile && !isNext)
+            this.#drop(call);
+        else if (rate && !(maxRate >= rateMin && maxRate <= rateMax)) {
+            const message = `maxRate is from ${rateMin} to ${rateMax} a second`;
+            this.reject(call, new CodeError(message, "bad_payload", "CodeError", { sent: false }));
+        }
         else {
-            const full = this.#calls.enqueue(joining);
-            if (!full)
-                return true;
-            this.reject(joining, full);
+            // `pump` sends what has a rate, if its turn is now.
+            const over = rate ? this.#throttle.add(call, rate) : this.#calls.enqueue(joining);
+            if (over)
+                this.reject(over, queueFullError());
+            return over?.key !== key;
         }
         return false;
     }
@@ -41,8 +59,16 @@ export class Sender {
                 break;
             this.send(call);
         }
-        for (let call = this.#calls.next(this.server); call; call = this.#calls.next(this.server))
+        let call = this.#calls.next(this.server);
+        for (; call; call = this.#calls.next(this.server))
             this.send(call);
+        const may = (waits) => waits.volatile === true || this.#isNext(waits);
+        for (call = this.#throttle.next(now, may); call; call = this.#throttle.next(now, may)) {
+            if (this.#isNext(call))
+                this.send(call);
+            else
+                this.#drop(call);
+        }
     }
     /** Sends a command now. */
     send(call) {
@@ -50,8 +76,10 @@ export class Sender {
         if (call.bytes > messageBytes)
             return this.reject(call, tooLargeError(messageBytes));
         const text = this.#calls.send(call);
-        if (text !== undefined)
+        if (text !== undefined) {
+            this.buffered += call.bytes;
             return this.#parts.send(text);
+        }
         const error = new CodeError("Every id waits for an answer", "too_many_in_flight", "CodeError", {
             retryable: true,
         });
@@ -63,17 +91,19 @@ export class Sender {
     }
     /** Takes the commands whose time is up. */
     expired(now) {
-        return this.#calls.expired(now);
+        return [...this.#calls.expired(now), ...this.#throttle.remove(({ deadline }) => deadline <= now)];
     }
     /** When there is something to do at the earliest. */
-    dueAt() {
-        return this.#calls.dueAt();
+    dueAt(isOnline) {
+        return Math.min(this.#calls.dueAt(), this.#throttle.dueAt(isOnline));
     }
     /** A command of the application's succeeded. */
     resolve(call, value) {
         if (call.join)
             this.#parts.rooms.joined(call.join, true);
-        this.#parts.emit({ do: "resolve", key: call.key, value });
+        for (const { key } of [call, ...this.#throttle.follow(call.key)]) {
+            this.#parts.emit({ do: "resolve", key, value });
+        }
     }
     /** A command failed. */
     reject(call, error) {
@@ -82,12 +112,16 @@ export class Sender {
         // Only what can never be sent gets here, so there is no next time.
         if (call.op)
             this.#parts.topics.failed(call.op, error, true, never);
-        if (call.kind === "user")
-            this.#parts.emit({ do: "reject", key: call.key, error });
+        if (call.kind !== "user")
+            return;
+        for (const { key } of [call, ...this.#throttle.follow(call.key)]) {
+            this.#parts.emit({ do: "reject", key, error });
+        }
     }
     /** The application no longer waits for that call. */
     abort(key, error) {
-        for (const call of this.#calls.remove((other) => other.key === key)) {
+        const isIt = (call) => call.key === key;
+        for (const call of [...this.#calls.remove(isIt), ...this.#throttle.remove(isIt)]) {
             this.reject(call, error(call.sent === true));
         }
         this.#parts.topics.abort(key, error);
@@ -98,12 +132,23 @@ export class Sender {
             if (call.kind === "user")
                 this.reject(call, disconnectedError(true, retryable));
         }
+        for (const call of this.#throttle.remove(({ volatile }) => volatile === true))
+            this.#drop(call);
         this.#parts.topics.lost();
     }
     /** There will be no connection for now: nothing is to wait for one. */
     rejectQueued(error) {
-        for (const call of this.#calls.drain())
+        for (const call of [...this.#calls.drain(), ...this.#throttle.remove(() => true)])
             this.reject(call, error);
         this.#parts.topics.reject(error);
+    }
+    /** Whether a call may be sent before all that waits. */
+    #isNext({ bytes, volatile }) {
+        if (volatile && this.buffered > volatileBytesMax)
+            return false;
+        return !this.#calls.queued && this.#calls.fits(bytes, this.server);
+    }
+    #drop(call) {
+        this.reject(call, droppedError());
     }
 }

@@ -36,6 +36,8 @@ export declare class Session {
     connect(now: number): void;
     /** Closes for good. */
     close(): void;
+    /** How many bytes the socket has not sent yet. The driver tells before each input. */
+    buffered(bytes: number): void;
     /** Sends a command, or keeps it until there is a connection. */
     call(request: Request, now: number): void;
     /** Subscribes, now or as soon as there is a connection, and again on each that follows. */

@@ -84,7 +84,7 @@ export class Session {
     /** When `time` is to be called; `Infinity` for never. */
     dueAt() {
         const phase = this.#phase === "wait" && this.#hidden ? never : this.#phaseEnds;
-        const calls = Math.min(this.#sender.dueAt(), this.#topics.dueAt(), phase);
+        const calls = Math.min(this.#sender.dueAt(this.#phase === "online"), this.#topics.dueAt(), phase);
         if (!isOpen(this.#phase))
             return calls;
         const rooms = this.#phase === "online" ? this.#rooms.dueAt() : never;
@@ -119,14 +119,21 @@ export class Session {
             this.#emit({ event: "close", args: [{ code: 1000, reason: "" }] });
         this.#emit({ event: "disconnect", args: [] });
     }
+    /** How many bytes the socket has not sent yet. The driver tells before each input. */
+    buffered(bytes) {
+        this.#sender.buffered = bytes;
+    }
     /** Sends a command, or keeps it until there is a connection. */
     call(request, now) {
-        const error = this.#refusal(request.offline);
+        // What is volatile is dropped rather than refused.
+        const error = this.#refusal(request.volatile ? "drop" : request.offline);
         if (error)
             return this.#do({ do: "reject", key: request.key, error });
         const waits = this.#sender.call(request, this.#phase === "online", now);
         if (waits && this.#phase === "idle")
             this.#start(now);
+        if (request.maxRate !== undefined)
+            this.#pump(now);
     }
     /** Subscribes, now or as soon as there is a connection, and again on each that follows. */
     subscribe(wish, now) {
@@ -343,6 +350,8 @@ export class Session {
     #refusal(offline) {
         if (this.#phase === "closed")
             return closedError();
+        if (offline === "drop")
+            return undefined;
         if (this.#phase === "stopped")
             return this.#reason;
         return this.#phase === "online" || offline === "queue" ? undefined : disconnectedError(false);

@@ -9,6 +9,8 @@ export interface SocketEvents {
 /** A socket that was asked for. */
 export interface Socket {
     send(text: string): void;
+    /** How many bytes were given to `send` and are not on their way yet; 0 where nobody can tell. */
+    readonly bufferedAmount?: number;
     /** Closes it and says nothing more; resolves when it is gone. It waits for the peer only if that is not `dead`. */
     hangup(code: number, dead: boolean): Promise<void>;
 }

@@ -63,6 +63,9 @@ export const openWebSocket = (url, protocol, events) => {
             if (socket?.readyState === 1)
                 socket.send(text);
         },
+        get bufferedAmount() {
+            return socket?.bufferedAmount ?? 0;
+        },
         hangup: (code, dead) => {
             done = true;
             clearTimeout(failed);

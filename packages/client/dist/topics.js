@@ -4,7 +4,6 @@ import { CodeError, queueFullError, timeoutError } from "./errors.js";
 import { RecordTopic } from "./record.js";
 import { topicMs, } from "./topic.js";
 import { byteLength, isObject, parseError } from "./wire.js";
-const never = Number.POSITIVE_INFINITY;
 // The server takes 32 commands at once and lets 1,024 wait. After a reconnect the application's share them with ours.
 const inFlightMax = 64;
 // More than what is around a payload.
@@ -20,8 +19,6 @@ export class Topics {
     /** The subscriptions that are waited for. Those that are done are swept later. */
     #waits = new Set();
     #waitsMax;
-    // Never later than the first deadline of those.
-    #waitsEnd = never;
     #inFlight = 0;
     constructor(surroundings, waitsMax) {
         this.#surroundings = surroundings;
@@ -29,8 +26,7 @@ export class Topics {
     }
     /** Somebody subscribes. */
     subscribe({ key, kind, name, callback = () => { }, options = {} }, now) {
-        if (this.#waits.size >= this.#waitsMax)
-            this.#sweep();
+        this.#sweep();
         if (this.#waits.size >= this.#waitsMax) {
             return this.#surroundings.emit({ do: "reject", key, error: queueFullError() });
         }
@@ -40,9 +36,7 @@ export class Topics {
             topic = new Class(name, this.#surroundings);
             this.#topics.set(kind + name, topic);
         }
-        const wait = topic.add(key, callback, options, now);
-        this.#waits.add(wait);
-        this.#waitsEnd = Math.min(this.#waitsEnd, wait.deadline);
+        this.#waits.add(topic.add(key, callback, options, now));
         this.#retries.delete(topic);
         this.#ready.add(topic);
     }
@@ -145,15 +139,9 @@ export class Topics {
     }
     /** Time has passed. */
     time(now) {
-        if (now >= this.#waitsEnd) {
-            this.#sweep();
-            this.#waitsEnd = never;
-            for (const wait of this.#waits) {
-                if (wait.deadline > now)
-                    this.#waitsEnd = Math.min(this.#waitsEnd, wait.deadline);
-                else
-                    this.#refuse(wait, (sent) => timeoutError(wait.timeoutMs, sent));
-            }
+        for (const wait of this.#waits) {
+            if (!wait.done && wait.deadline <= now)
+                this.#refuse(wait, (sent) => timeoutError(wait.timeoutMs, sent));
         }
         for (const [topic, at] of this.#retries) {
             if (at > now)
@@ -164,11 +152,9 @@ export class Topics {
     }
     /** When `time` has something to do. */
     dueAt() {
-        for (const { done } of this.#waits) {
-            if (!done)
-                return Math.min(this.#waitsEnd, ...this.#retries.values());
-        }
-        return Math.min(never, ...this.#retries.values());
+        this.#sweep();
+        const deadlines = [...this.#waits].map(({ deadline }) => deadline);
+        return Math.min(Number.POSITIVE_INFINITY, ...deadlines, ...this.#retries.values());
     }
     /** Tells of an error that nobody waits for. */
     #tell(topic, { message, code, name, retryable }) {

@@ -1,4 +1,3 @@
-import { type CodeError, queueFullError } from "./errors.js";
 import { Ids } from "./ids.js";
 import type { Join } from "./rooms.js";
 import type { Op } from "./topic.js";
@@ -13,6 +12,10 @@ export interface Request {
   readonly timeoutMs: number;
   readonly offline: "queue" | "fail";
   readonly room?: { readonly name: string; readonly join: boolean };
+  /** Of what is written again and again: what that is. */
+  readonly subject?: string | undefined;
+  readonly maxRate?: number | undefined;
+  readonly volatile?: boolean | undefined;
 }
 
 /** A command on its way, ours or the application's. */
@@ -33,6 +36,8 @@ export interface Call {
   readonly join?: Join;
   /** Of a channel's or record's: what it is to do. */
   readonly op?: Op;
+  /** Whether it is dropped where it would have to wait. */
+  readonly volatile?: boolean;
   /** Whether it has gone to a socket. */
   sent?: boolean;
 }
@@ -99,10 +104,10 @@ export class Calls {
     return call.kind === "ended" ? undefined : call;
   }
 
-  /** Keeps the call until it can be sent, or answers why not. */
-  enqueue(call: Call): CodeError | undefined {
+  /** Keeps the call until it can be sent, or answers it where there is no room. */
+  enqueue(call: Call): Call | undefined {
     if (this.#queue.length >= this.#limits.commands || this.#queueBytes + call.bytes > this.#limits.bytes) {
-      return queueFullError();
+      return call;
     }
     this.#queue.push(call);
     this.#queueBytes += call.bytes;

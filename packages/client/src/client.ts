@@ -4,6 +4,7 @@ import { Driver, timeoutMsDefault } from "./driver.js";
 import type { CodeError } from "./errors.js";
 import { Events, type LifecycleListener } from "./events.js";
 import {
+  type CallOptions,
   type ChangeOptions,
   type CommandOptions,
   environmentOf,
@@ -113,8 +114,8 @@ export class MeshClient {
    * @param payload - any JSON value, taken as it is now; missing means `null` to the server
    * @param expiresIn - how long to wait in milliseconds (default 30,000, `Infinity` for without end), or more about it
    * @throws {@link CodeError} with the server's code. Or `ETIMEOUT`, `disconnected` or `cancelled`, of which `sent` tells
-   * whether the command may have taken effect. Or, never sent: `queue_full`, `too_large`, `bad_payload`, `closed`, and what the
-   * client gave up with.
+   * whether the command may have taken effect. Or, never sent: `queue_full`, `too_large`, `bad_payload`, `dropped`, `closed`, and
+   * what the client gave up with.
    *
    * @example
    * ```ts
@@ -127,7 +128,7 @@ export class MeshClient {
     expiresIn: number | CommandOptions = timeoutMsDefault,
   ): Promise<T> {
     const options = typeof expiresIn === "number" ? { timeout: expiresIn } : expiresIn;
-    return this.#driver.command(name, payload, options) as Promise<T>;
+    return this.#call(name, payload, options, name);
   }
 
   /** Asks the server for nothing, to see whether it is there. Rejects as `command` does. */
@@ -148,7 +149,12 @@ export class MeshClient {
    * ```
    */
   joinRoom(room: string): Promise<Joined> {
-    const joined = this.#driver.command("mesh/join-room", { roomName: room }, {}, { name: room, join: true });
+    const joined = this.#driver.command(
+      "mesh/join-room",
+      { roomName: room },
+      {},
+      { room: { name: room, join: true } },
+    );
     return joined.then(parseJoined, (error: unknown) => ({
       ...refused(error),
       present: [],
@@ -159,7 +165,12 @@ export class MeshClient {
 
   /** Leaves a room; whatever the answer, it is not joined again after a reconnect. Never rejects. */
   leaveRoom(room: string): Promise<Left> {
-    const left = this.#driver.command("mesh/leave-room", { roomName: room }, {}, { name: room, join: false });
+    const left = this.#driver.command(
+      "mesh/leave-room",
+      { roomName: room },
+      {},
+      { room: { name: room, join: false } },
+    );
     return left.then(() => ({ success: true }), refused);
   }
 
@@ -201,7 +212,7 @@ export class MeshClient {
 
   /** Publishes any JSON value to all subscribers of a channel. Never rejects: a refusal is `{success: false, error}`. */
   publishChannel(channel: string, message: unknown, options?: CommandOptions): Promise<Published> {
-    const published = this.#write("mesh/publish-channel", { channel, message }, options);
+    const published = this.#write("mesh/publish-channel", { channel, message }, options, channel);
     return published.catch(refused) as Promise<Published>;
   }
 
@@ -211,7 +222,7 @@ export class MeshClient {
    */
   getChannelHistory(channel: string, options: HistoryOptions = {}): Promise<ChannelHistory> {
     const { limit, before, after } = options;
-    const read = this.command("mesh/get-channel-history", { channel, limit, before, after }, options);
+    const read = this.#call("mesh/get-channel-history", { channel, limit, before, after }, options);
     return read.then(parseHistory, (error) => ({ ...refused(error), messages: [], truncated: false }));
   }
 
@@ -261,6 +272,7 @@ export class MeshClient {
       "mesh/publish-record-update",
       { recordId, newValue, options: how, ifVersion },
       options,
+      recordId,
     );
   }
 
@@ -282,7 +294,7 @@ export class MeshClient {
     recordId: string,
     by = 1,
     path?: string,
-    options?: CommandOptions,
+    options?: CallOptions,
   ): Promise<{ version: number; value: number }> {
     return this.#write("mesh/increment-record", { recordId, path, by }, options);
   }
@@ -295,9 +307,9 @@ export class MeshClient {
   /** A record and its version; null at version 0 if it was never written. Rejects as `command` does. */
   getRecord<T = unknown>(
     recordId: string,
-    options?: CommandOptions,
+    options?: CallOptions,
   ): Promise<{ record: T | null; version: number }> {
-    return this.command("mesh/get-record", { recordId }, options);
+    return this.#call("mesh/get-record", { recordId }, options);
   }
 
   /** The metadata of a room; null if there is none, or if it may not be read. */
@@ -374,8 +386,18 @@ export class MeshClient {
   }
 
   /** A command that others are told of. The mark tells this client's echo from what others do. */
-  #write<T>(command: string, payload: object, options?: CommandOptions): Promise<T> {
-    return this.command(command, { ...payload, txn: this.#driver.txns.next() }, options);
+  #write<T>(command: string, payload: object, options?: CommandOptions, name?: string): Promise<T> {
+    return this.#call(
+      command,
+      { ...payload, txn: this.#driver.txns.next() },
+      options,
+      name && command + name,
+    );
+  }
+
+  /** A command; what has no subject keeps no rate. */
+  #call<T>(name: string, payload: unknown, options: CommandOptions = {}, subject?: string): Promise<T> {
+    return this.#driver.command(name, payload, options, { subject }) as Promise<T>;
   }
 
   #metadata<T>(command: string, payload?: unknown): Promise<T | null> {

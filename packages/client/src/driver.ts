@@ -97,14 +97,14 @@ export class Driver {
     command: string,
     payload: unknown,
     options: CommandOptions,
-    room?: Request["room"],
+    about: Pick<Request, "room" | "subject"> = {},
   ): Promise<unknown> {
-    const { timeout: timeoutMs = timeoutMsDefault, signal, offline = "queue" } = options;
+    const { timeout: timeoutMs = timeoutMsDefault, signal, offline = "queue", volatile, maxRate } = options;
     const body = encode(payload);
     const bytes = byteLength(writeCommand(idLongest, command, body));
     return this.#ask(signal, (key) => {
-      const request: Request = { key, command, body, bytes, timeoutMs, offline };
-      this.#tell((session, now) => session.call(room ? { ...request, room } : request, now));
+      const request = { ...about, key, command, body, bytes, timeoutMs, offline, volatile, maxRate };
+      this.#tell((session, now) => session.call(request, now));
     });
   }
 
@@ -148,6 +148,8 @@ export class Driver {
 
   /** Tells the session something and does what it wants done; what comes meanwhile waits for its turn. */
   #tell(input: (session: Session, now: number) => void): void {
+    // What was asked for meanwhile the session counts itself.
+    if (!this.#running) this.#session.buffered(this.#socket?.bufferedAmount ?? 0);
     input(this.#session, this.#environment.clock.now());
     this.#actions.push(...this.#session.take());
     if (this.#running) return;

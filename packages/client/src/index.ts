@@ -14,6 +14,7 @@ export { CodeError, type ErrorParts } from "./errors.js";
 export type { LifecycleListener } from "./events.js";
 export type {
   AuthContext,
+  CallOptions,
   ChangeOptions,
   CommandOptions,
   Environment,

@@ -113,7 +113,7 @@ export class Session {
   /** When `time` is to be called; `Infinity` for never. */
   dueAt(): number {
     const phase = this.#phase === "wait" && this.#hidden ? never : this.#phaseEnds;
-    const calls = Math.min(this.#sender.dueAt(), this.#topics.dueAt(), phase);
+    const calls = Math.min(this.#sender.dueAt(this.#phase === "online"), this.#topics.dueAt(), phase);
     if (!isOpen(this.#phase)) return calls;
     const rooms = this.#phase === "online" ? this.#rooms.dueAt() : never;
     return Math.min(calls, this.#liveness.dueAt(), rooms);
@@ -145,12 +145,19 @@ export class Session {
     this.#emit({ event: "disconnect", args: [] });
   }
 
+  /** How many bytes the socket has not sent yet. The driver tells before each input. */
+  buffered(bytes: number): void {
+    this.#sender.buffered = bytes;
+  }
+
   /** Sends a command, or keeps it until there is a connection. */
   call(request: Request, now: number): void {
-    const error = this.#refusal(request.offline);
+    // What is volatile is dropped rather than refused.
+    const error = this.#refusal(request.volatile ? "drop" : request.offline);
     if (error) return this.#do({ do: "reject", key: request.key, error });
     const waits = this.#sender.call(request, this.#phase === "online", now);
     if (waits && this.#phase === "idle") this.#start(now);
+    if (request.maxRate !== undefined) this.#pump(now);
   }
 
   /** Subscribes, now or as soon as there is a connection, and again on each that follows. */
@@ -354,8 +361,9 @@ export class Session {
 
   // --- Calls and answers --------------------------------------------------------------------------------------------
 
-  #refusal(offline: "queue" | "fail"): CodeError | undefined {
+  #refusal(offline: "queue" | "fail" | "drop"): CodeError | undefined {
     if (this.#phase === "closed") return closedError();
+    if (offline === "drop") return undefined;
     if (this.#phase === "stopped") return this.#reason;
     return this.#phase === "online" || offline === "queue" ? undefined : disconnectedError(false);
   }

@@ -10,6 +10,8 @@ export interface SocketEvents {
 /** A socket that was asked for. */
 export interface Socket {
   send(text: string): void;
+  /** How many bytes were given to `send` and are not on their way yet; 0 where nobody can tell. */
+  readonly bufferedAmount?: number;
   /** Closes it and says nothing more; resolves when it is gone. It waits for the peer only if that is not `dead`. */
   hangup(code: number, dead: boolean): Promise<void>;
 }
@@ -24,6 +26,7 @@ interface WebSocketLike {
   onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
   onerror: (() => void) | null;
   readonly readyState: number;
+  readonly bufferedAmount: number;
   send(text: string): void;
   close(code?: number): void;
   /** Of `ws` alone. */
@@ -85,6 +88,9 @@ export const openWebSocket: OpenSocket = (url, protocol, events) => {
     send: (text) => {
       // A socket that is closing drops what it is given, and tells of the close next.
       if (socket?.readyState === 1) socket.send(text);
+    },
+    get bufferedAmount() {
+      return socket?.bufferedAmount ?? 0;
     },
     hangup: (code, dead) => {
       done = true;

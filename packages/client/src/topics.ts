@@ -25,7 +25,6 @@ export interface Wish {
   readonly options?: TopicOptions;
 }
 
-const never = Number.POSITIVE_INFINITY;
 // The server takes 32 commands at once and lets 1,024 wait. After a reconnect the application's share them with ours.
 const inFlightMax = 64;
 // More than what is around a payload.
@@ -42,8 +41,6 @@ export class Topics {
   /** The subscriptions that are waited for. Those that are done are swept later. */
   readonly #waits: Set<Wait> = new Set();
   readonly #waitsMax: number;
-  // Never later than the first deadline of those.
-  #waitsEnd = never;
   #inFlight = 0;
 
   constructor(surroundings: Surroundings, waitsMax: number) {
@@ -53,7 +50,7 @@ export class Topics {
 
   /** Somebody subscribes. */
   subscribe({ key, kind, name, callback = () => {}, options = {} }: Wish, now: number): void {
-    if (this.#waits.size >= this.#waitsMax) this.#sweep();
+    this.#sweep();
     if (this.#waits.size >= this.#waitsMax) {
       return this.#surroundings.emit({ do: "reject", key, error: queueFullError() });
     }
@@ -63,9 +60,7 @@ export class Topics {
       topic = new Class(name, this.#surroundings);
       this.#topics.set(kind + name, topic);
     }
-    const wait = topic.add(key, callback, options, now);
-    this.#waits.add(wait);
-    this.#waitsEnd = Math.min(this.#waitsEnd, wait.deadline);
+    this.#waits.add(topic.add(key, callback, options, now));
     this.#retries.delete(topic);
     this.#ready.add(topic);
   }
@@ -165,13 +160,9 @@ export class Topics {
 
   /** Time has passed. */
   time(now: number): void {
-    if (now >= this.#waitsEnd) {
-      this.#sweep();
-      this.#waitsEnd = never;
-      for (const wait of this.#waits) {
-        if (wait.deadline > now) this.#waitsEnd = Math.min(this.#waitsEnd, wait.deadline);
-        else this.#refuse(wait, (sent) => timeoutError(wait.timeoutMs, sent));
-      }
+    for (const wait of this.#waits) {
+      if (!wait.done && wait.deadline <= now)
+        this.#refuse(wait, (sent) => timeoutError(wait.timeoutMs, sent));
     }
     for (const [topic, at] of this.#retries) {
       if (at > now) continue;
@@ -182,10 +173,9 @@ export class Topics {
 
   /** When `time` has something to do. */
   dueAt(): number {
-    for (const { done } of this.#waits) {
-      if (!done) return Math.min(this.#waitsEnd, ...this.#retries.values());
-    }
-    return Math.min(never, ...this.#retries.values());
+    this.#sweep();
+    const deadlines = [...this.#waits].map(({ deadline }) => deadline);
+    return Math.min(Number.POSITIVE_INFINITY, ...deadlines, ...this.#retries.values());
   }
 
   /** Tells of an error that nobody waits for. */

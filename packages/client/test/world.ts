@@ -51,6 +51,8 @@ export async function settle(): Promise<void> {
 /** A socket whose other end is the test. */
 export class FakeSocket implements Socket {
   readonly sent: unknown[] = [];
+  /** As if so much of what was sent were not on its way yet. */
+  bufferedAmount = 0;
   read = 0;
   state: "connecting" | "open" | "closed" = "connecting";
   hungup: { readonly code: number; readonly dead: boolean } | undefined;
