@@ -1,4 +1,4 @@
-//! Live cursors and a chat in one room.
+//! Live cursors in one room, and a chat in a channel that keeps what was said.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use axum::extract::Request;
 use axum::routing::any;
 use mesh_redis::Redis;
 use mesh_server::{
-    Backend, Claims, Conn, ConnId, Login, Memory, Mesh, MeshError, Meta, Payload, Result, Room,
+    Backend, Channel, Claims, Conn, ConnId, Login, Memory, Mesh, MeshError, Meta, Payload, Result, Room,
 };
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -20,6 +20,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::page;
 
 const ROOM: &str = "room:demo";
+const CHAT: &str = "chat:lobby";
+/// How much of the chat is there for who comes later, or was away.
+const CHAT_KEPT: usize = 50;
 const TEXT_CHARS_MAX: usize = 500;
 const NAME_CHARS_MAX: usize = 24;
 /// How long a browser may take over its last request once everything is closed.
@@ -66,7 +69,9 @@ struct Say {
 #[derive(Debug, Serialize)]
 struct Chat {
     from: ConnId,
-    name: String,
+    /// With what others saw of the author then: whoever reads it later may never have met them.
+    #[serde(flatten)]
+    profile: Profile,
     text: String,
     /// Milliseconds since 1970.
     at: u64,
@@ -157,6 +162,8 @@ async fn mesh(backend: Arc<dyn Backend>) -> Result<Mesh> {
         })
         .connection_metadata(async || true)
         .room(ROOM, room)
+        // Nobody publishes but by `say`, which looks at the text and signs it.
+        .channel(CHAT, Channel::open().history(CHAT_KEPT))
         .command("echo", echo)
         .command("say", say)
         .command("cursor", cursor)
@@ -173,13 +180,13 @@ async fn echo(Payload(text): Payload<String>) -> String {
 async fn say(
     mesh: Mesh,
     conn: Conn,
-    Meta(Profile { name, .. }): Meta<Profile>,
+    Meta(profile): Meta<Profile>,
     Payload(Say { text }): Payload<Say>,
 ) -> Result<bool> {
     let text = text_within(&text, TEXT_CHARS_MAX, "text")?;
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let at = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-    mesh.room(ROOM).broadcast("chat", &Chat { from: conn.id(), name, text, at }).await.map(|()| true)
+    mesh.channel(CHAT).publish(&Chat { from: conn.id(), profile, text, at }).await.map(|_| true)
 }
 
 async fn cursor(mesh: Mesh, conn: Conn, Payload(Point { x, y }): Payload<Point>) -> Result<bool> {

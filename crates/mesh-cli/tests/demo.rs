@@ -101,6 +101,11 @@ impl Client {
         }
     }
 
+    /// Subscribe to the chat; the history is the newest first.
+    async fn listen(&mut self) -> Value {
+        self.ask("mesh/subscribe-channel", json!({"channel": "chat:lobby", "historyLimit": 50})).await
+    }
+
     async fn join(&mut self) -> Value {
         self.ask("mesh/join-room", json!({"roomName": "room:demo"})).await
     }
@@ -164,6 +169,21 @@ async fn answers_commands() {
 }
 
 #[tokio::test]
+async fn keeps_the_last_fifty_messages_and_takes_none_but_by_its_command() {
+    let demo = start().await;
+    let mut client = Client::connect(demo.addr).await;
+    for number in 0..60 {
+        assert_eq!(client.ask("say", json!({"text": number.to_string()})).await, true);
+    }
+    let forged = json!({"channel": "chat:lobby", "message": {"name": "Somebody else", "text": "forged"}});
+    assert_eq!(client.ask("mesh/publish-channel", forged).await["code"], "EFORBIDDEN");
+    let answer = client.listen().await;
+    let texts: Vec<_> =
+        answer["history"].as_array().expect("a list").iter().map(|chat| chat["text"].clone()).collect();
+    assert_eq!(texts, (10..60).rev().map(|number| json!(number.to_string())).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn knows_a_name_again_by_the_credential() {
     let demo = start().await;
     for (credential, known) in [
@@ -197,11 +217,13 @@ async fn brings_cursors_and_messages_to_the_other() {
     assert_eq!(bob.ask("cursor", json!({"x": 0.25, "y": 1})).await, true);
     assert_eq!(ada.push("cursor").await, json!({"from": joined["id"], "x": 0.25, "y": 1.0}));
 
+    assert_eq!(ada.listen().await["history"], json!([]));
     assert_eq!(bob.ask("say", json!({"text": "<b>hi</b>"})).await, true);
-    let chat = ada.push("chat").await;
+    let chat = ada.push("mesh/subscription-message").await["message"].take();
     assert_eq!((&chat["from"], &chat["name"]), (&joined["id"], &joined["name"]));
-    assert_eq!(chat["text"], "<b>hi</b>");
+    assert_eq!((&chat["color"], &chat["text"]), (&joined["color"], &json!("<b>hi</b>")));
     assert!(chat["at"].is_u64());
+    assert_eq!(bob.listen().await["history"], json!([chat]));
 
     drop(bob);
     assert_eq!(ada.push("left").await, json!({"id": joined["id"]}));

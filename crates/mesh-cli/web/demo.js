@@ -1,7 +1,10 @@
 import { MeshClient, Status } from "/mesh.min.js";
 
 const room = "room:demo";
-const sendMs = 33;
+const chat = "chat:lobby";
+const historyLimit = 50;
+const cursorsPerSecond = 30;
+const dropMs = 3_000;
 const idleMs = 8_000;
 const latencyMs = 3_000;
 const messagesMax = 300;
@@ -14,28 +17,41 @@ const stage = $("stage");
 // --- The connection ---------------------------------------------------------------------------------------------------
 
 let cut = () => {};
+/** Until when the network is as if it were off. */
+let backAt = 0;
 
 /** As the client's own, with a way to lose the connection without a word to the client, as a network would. */
 function openSocket(url, protocol, events) {
-  const socket = new WebSocket(url, protocol);
-  const gone = new Promise((resolve) => socket.addEventListener("close", () => resolve()));
+  let socket;
   let done = false;
   const closed = (code, reason) => {
     if (done) return;
     done = true;
     events.closed(code, reason);
   };
-  socket.onopen = () => done || events.opened();
-  socket.onmessage = ({ data }) => done || events.frame(data);
-  socket.onclose = ({ code, reason }) => closed(code, reason);
+  const open = () => {
+    socket = new WebSocket(url, protocol);
+    socket.onopen = () => done || events.opened();
+    socket.onmessage = ({ data }) => done || events.frame(data);
+    socket.onclose = ({ code, reason }) => closed(code, reason);
+  };
+  const wait = backAt - performance.now();
+  const opening = wait > 0 ? setTimeout(open, wait) : open();
   cut = () => {
+    backAt = performance.now() + dropMs;
     closed(1006, "dropped on purpose");
     socket.close();
   };
   return {
-    send: (text) => socket.readyState === WebSocket.OPEN && socket.send(text),
+    send: (text) => socket?.readyState === WebSocket.OPEN && socket.send(text),
+    get bufferedAmount() {
+      return socket?.bufferedAmount ?? 0;
+    },
     hangup: (code) => {
       done = true;
+      clearTimeout(opening);
+      if (!socket || socket.readyState === WebSocket.CLOSED) return Promise.resolve();
+      const gone = new Promise((resolve) => socket.addEventListener("close", () => resolve()));
       socket.close(code);
       return gone;
     },
@@ -49,16 +65,17 @@ const mesh = new MeshClient(url.href, { reconnectInterval: 1_500, auth, environm
 
 // --- Who is here ------------------------------------------------------------------------------------------------------
 
-/** Everybody that was ever here by id, so that a message keeps its color. */
+/** Everybody that was ever here, by id. */
 const profiles = new Map();
 const here = new Set();
 const cursors = new Map();
 /** Who joined and left while the list was on its way. */
 let meanwhile = new Map();
 
+const safe = (color) => (/^#[0-9a-f]{6}$/.test(color) ? color : "#4263eb");
+
 function setPerson({ id, name, color }) {
-  const safe = /^#[0-9a-f]{6}$/.test(color) ? color : "#4263eb";
-  profiles.set(id, { name: String(name), color: safe });
+  profiles.set(id, { name: String(name), color: safe(color) });
   const cursor = cursors.get(id);
   if (cursor) dress(cursor, id);
 }
@@ -197,25 +214,13 @@ mesh.onPush("cursor", ({ from, x, y }) => {
   cursor.idle = setTimeout(() => cursor.classList.add("idle"), idleMs);
 });
 
-let point;
-let sentAt = 0;
-let sending;
-
-function sendPoint() {
-  sending = undefined;
-  sentAt = performance.now();
-  mesh.command("cursor", point, { offline: "fail" }).catch(() => {});
-}
-
 function move(event) {
   const box = stage.getBoundingClientRect();
   const within = (value) => Math.min(1, Math.max(0, Number(value.toFixed(4))));
-  point = {
-    x: within((event.clientX - box.left) / box.width),
-    y: within((event.clientY - box.top) / box.height),
-  };
+  const x = within((event.clientX - box.left) / box.width);
+  const y = within((event.clientY - box.top) / box.height);
   // The last point is always sent, so nobody is left standing where they no longer are.
-  sending ??= setTimeout(sendPoint, Math.max(0, sentAt + sendMs - performance.now()));
+  mesh.command("cursor", { x, y }, { maxRate: cursorsPerSecond, volatile: true }).catch(() => {});
 }
 stage.addEventListener("pointermove", move);
 stage.addEventListener("pointerdown", move);
@@ -230,23 +235,35 @@ function show(item) {
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
 
-function note(text) {
+function note(text, kind = "") {
   const item = document.createElement("li");
-  item.className = "note";
+  item.className = `note ${kind}`;
   item.textContent = text;
   show(item);
 }
 
-mesh.onPush("chat", ({ from, name, text, at }) => {
+function showChat({ name, color, text, at }) {
   const item = document.createElement("li");
   const [who, what, when] = ["b", "span", "time"].map((tag) => document.createElement(tag));
   who.textContent = name;
-  who.style.setProperty("--color", profiles.get(from)?.color ?? "var(--text)");
+  who.style.setProperty("--color", safe(color));
   what.textContent = text;
   when.textContent = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   item.append(who, what, when);
   show(item);
-});
+}
+
+function showGap({ reason, missed }) {
+  // This channel has a history: nothing is there because nothing was said.
+  if (reason === "no_history") return;
+  const messages = missed === 1 ? "1 message is" : missed ? `${missed} messages are` : "Messages may be";
+  note(`${messages} missing here`, "gap");
+}
+
+async function listen() {
+  const { error } = await mesh.subscribeChannel(chat, showChat, { historyLimit, onGap: showGap });
+  if (error) note(`No chat: ${error.message}`);
+}
 
 $("say").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -302,3 +319,5 @@ $("drop").addEventListener("click", () => {
 setInterval(() => quietly(measure()), latencyMs);
 showStatus();
 quietly(mesh.connect());
+// Once: from here on it is subscribed again by the client, and given what was said meanwhile.
+quietly(listen());

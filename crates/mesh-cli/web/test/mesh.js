@@ -21,10 +21,13 @@ export async function build() {
 
 let port = 8_300;
 
-/** Starts it on the next port that nobody has, and waits until it listens. `stop` says how it ended. */
-export async function start(binary) {
+/**
+ * Starts it on the next port that nobody has, and waits until it listens. `stop` says how it ended, `again` starts it where it
+ * was.
+ */
+export async function start(binary, where) {
   while (port < 9_000) {
-    const addr = `127.0.0.1:${port++}`;
+    const addr = where ?? `127.0.0.1:${port++}`;
     const child = spawn(binary, ["--addr", addr], { stdio: ["ignore", "pipe", "pipe"] });
     const kill = () => child.kill("SIGKILL");
     process.once("exit", kill);
@@ -44,9 +47,11 @@ export async function start(binary) {
       child.kill("SIGTERM");
       return within(stopMsMax, ended);
     };
-    if (await within(startMsMax, firstLine(child.stdout))) return { url: `http://${addr}/`, stop };
+    if (await within(startMsMax, firstLine(child.stdout))) {
+      return { url: `http://${addr}/`, stop, again: () => start(binary, addr) };
+    }
     const end = await ended;
-    if (!errors.includes("cannot listen")) throw new Error(`mesh did not start: ${JSON.stringify(end)}`);
+    if (where || !errors.includes("cannot listen")) throw new Error(`mesh did not start: ${JSON.stringify(end)}`);
   }
   throw new Error("no free port");
 }

@@ -132,6 +132,7 @@ test("a dropped connection comes back by itself, without a ghost", async () => {
   await soon(() => other.people()).toEqual([`${await other.name()} (you)`, name]);
   await soon(() => one.people()).toEqual([`${name} (you)`, await other.name()]);
   expect(await other.cursors()).toEqual([]);
+  expect(await one.page.locator(".gap").count()).toBe(0);
 
   await one.move(0.5, 0.5);
   await soon(() => other.cursors()).toEqual([[name, 50, 50]]);
@@ -163,6 +164,68 @@ test("what is said while the connection is away arrives once", async () => {
       [await one.name(), "from afar"],
       [await one.name(), "and again"],
     ]);
+  }
+});
+
+test("what others say while the connection is away is there when it is back, once and in order", async () => {
+  const [one, other] = await visitTogether(wide, wide);
+  const name = await other.name();
+  // The first time nothing was said before.
+  const said = [];
+  for (const text of ["first", "second"]) {
+    const statuses = await one.follow("#status");
+    await one.page.getByRole("button", { name: "Drop my connection" }).click();
+    await other.say(text);
+    await soon(statuses).toEqual(["reconnecting", "online"]);
+    await other.say(`after the ${text}`);
+    said.push([name, text], [name, `after the ${text}`]);
+    for (const each of [one, other]) await soon(() => each.chat()).toEqual(said);
+    await soon(() => other.people()).toHaveLength(2);
+  }
+  expect(await one.page.locator(".gap").count()).toBe(0);
+});
+
+test("a page that is opened later shows what was said, in the colors of then", async () => {
+  const [one] = await visitTogether(wide);
+  const name = await one.name();
+  for (const text of ["Is anybody here?", "I'll wait"]) await one.say(text);
+  await soon(() => one.chat()).toHaveLength(2);
+  const color = (visitor) =>
+    visitor.page
+      .locator("#messages b")
+      .first()
+      .evaluate((author) => author.style.getPropertyValue("--color"));
+  const before = await color(one);
+  await visitors.pop().context.close();
+  const [late] = await visitTogether(phone);
+  await soon(() => late.chat()).toEqual([
+    [name, "Is anybody here?"],
+    [name, "I'll wait"],
+  ]);
+  expect(await color(late)).toBe(before);
+});
+
+test("where a server comes back without what was said, the chat goes on after a gap", async () => {
+  const [one, other] = await visitTogether(wide, phone);
+  const [name, otherName] = [await one.name(), await other.name()];
+  await one.say("before");
+  for (const each of [one, other]) await soon(() => each.chat()).toHaveLength(1);
+  for (const each of [one, other]) each.isAway = true;
+  await mesh.stop();
+  for (const each of [one, other]) await soon(() => each.status()).toBe("reconnecting");
+  mesh = await mesh.again();
+  for (const each of [one, other]) await soon(() => each.status()).toBe("online");
+  for (const each of [one, other]) each.isAway = false;
+  await other.say("after");
+  for (const each of [one, other]) {
+    await soon(() => each.chat()).toEqual([
+      [name, "before"],
+      [otherName, "after"],
+    ]);
+    expect(await each.page.locator(".gap").allTextContents()).toEqual(["Messages may be missing here"]);
+    const lines = await each.page.locator("#messages li").allTextContents();
+    const at = (text) => lines.findIndex((line) => line.includes(text));
+    expect([at("before") < at("missing"), at("missing") < at("after")]).toEqual([true, true]);
   }
 });
 

@@ -48,12 +48,14 @@ class Visitor {
     this.context = context;
     this.page = page;
     this.url = url;
+    /** Whether the server is away on purpose, so that nothing is wrong if it isn't found. */
+    this.isAway = false;
     const host = new URL(url).host;
     const brief = (address) => {
       const { protocol, host: asked, pathname } = new URL(address);
       return `${protocol}//${asked === host ? "mesh" : asked}${pathname}`;
     };
-    const complain = (what) => seen.complaints.add(what);
+    const complain = (what) => this.isAway || seen.complaints.add(what);
     const ask = (address) => seen.addresses.add(brief(address));
     context.on("console", (message) => message.type() === "error" && complain(`console: ${message.text()}`));
     context.on("weberror", (error) => complain(`uncaught: ${error.error()}`));
