@@ -16,10 +16,10 @@ export declare class Sender {
     #private;
     /** How much the server takes. */
     server: ServerLimits;
-    /** How many bytes the socket has not sent yet. */
+    /** How many bytes the socket has not sent yet, with those that it is about to be given. */
     buffered: number;
     constructor(limits: QueueLimits, parts: SenderParts);
-    /** Sends a command of the application's, or keeps it until it can be sent; answers whether it does that. */
+    /** Sends a command of the application's, or keeps it until it can be sent; answers whether it keeps it. */
     call(request: Request, isOnline: boolean, now: number): boolean;
     /** Sends what waits, as far as the server takes it: first what brings the subscriptions back. */
     pump(now: number): void;

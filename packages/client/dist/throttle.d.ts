@@ -13,8 +13,10 @@ export interface Rate {
 export declare class Throttle {
     #private;
     constructor(limits: QueueLimits);
-    /** Lets a call wait for its turn, if only for a moment. Answers which one there is no room for: this one, or the oldest that
-     * gave way. */
+    /**
+     * Lets a call wait for its turn, if only for a moment. Answers which one there is no room for: this one, or the oldest that gave
+     * way.
+     */
     add(call: Call, { subject, maxRate }: Rate): Call | undefined;
     /** Takes the next call whose turn it is, if it may be sent now. */
     next(now: number, may: (call: Call) => boolean): Call | undefined;

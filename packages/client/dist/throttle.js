@@ -7,39 +7,36 @@ export class Throttle {
     #limits;
     /** By subject; the one that left last is the last. */
     #lanes = new Map();
+    /** The calls that gave way, and the key of the one that has their place. */
     #gaveWay = new Map();
-    #waiting = 0;
-    #bytes = 0;
-    #seenAt = Number.NEGATIVE_INFINITY;
+    #seenAt = -never;
     constructor(limits) {
         this.#limits = limits;
     }
-    /** Lets a call wait for its turn, if only for a moment. Answers which one there is no room for: this one, or the oldest that
-     * gave way. */
+    /**
+     * Lets a call wait for its turn, if only for a moment. Answers which one there is no room for: this one, or the oldest that gave
+     * way.
+     */
     add(call, { subject, maxRate }) {
-        const { commands, bytes } = this.#limits;
-        const lane = this.#lanes.get(subject) ?? { leftAt: -never, intervalMs: 0, turn: undefined };
-        const { turn } = lane;
-        if (!turn && this.#waiting >= commands)
+        const lane = this.#lanes.get(subject) ?? { leftAt: -never, freeAt: 0, call: undefined };
+        const others = [...this.#lanes.values()].filter((other) => other.call && other !== lane);
+        const bytes = others.reduce((sum, other) => sum + (other.call?.bytes ?? 0), call.bytes);
+        if (others.length >= this.#limits.commands || bytes > this.#limits.bytes)
             return call;
-        const bytesThen = this.#bytes + call.bytes - (turn?.call.bytes ?? 0);
-        if (bytesThen > bytes)
-            return call;
-        if (this.#lanes.size >= commands)
-            this.#forget();
+        // Forgets when that was last written which has been left alone for the longest.
+        const [idle] = [...this.#lanes].find(([, other]) => !other.call) ?? [];
+        if (idle !== undefined && this.#lanes.size >= this.#limits.commands)
+            this.#lanes.delete(idle);
         this.#lanes.set(subject, lane);
-        this.#bytes = bytesThen;
-        lane.intervalMs = 1_000 / maxRate;
-        if (!turn) {
-            lane.turn = { call };
-            this.#waiting += 1;
+        const { call: older } = lane;
+        lane.call = call;
+        lane.freeAt = lane.leftAt + 1_000 / maxRate;
+        if (!older)
             return undefined;
+        for (const each of [...this.follow(older.key), { ...older, body: undefined }]) {
+            this.#gaveWay.set(each, call.key);
         }
-        this.#gaveWay.set({ ...turn.call, body: undefined }, turn);
-        turn.call = call;
-        if (this.#gaveWay.size <= commands)
-            return undefined;
-        const [oldest] = this.#gaveWay.keys();
+        const [oldest] = this.#gaveWay.size > this.#limits.commands ? this.#gaveWay.keys() : [];
         if (oldest)
             this.#gaveWay.delete(oldest);
         return oldest;
@@ -47,62 +44,46 @@ export class Throttle {
     /** Takes the next call whose turn it is, if it may be sent now. */
     next(now, may) {
         this.#seenAt = now;
-        if (this.#waiting === 0)
-            return undefined;
         for (const [subject, lane] of this.#lanes) {
-            const call = lane.turn?.call;
-            if (!call || lane.leftAt + lane.intervalMs > now || !may(call))
+            const { call } = lane;
+            if (!call || lane.freeAt > now || !may(call))
                 continue;
+            lane.leftAt = now;
+            lane.call = undefined;
             this.#lanes.delete(subject);
             this.#lanes.set(subject, lane);
-            lane.leftAt = now;
-            this.#end(lane);
             return call;
         }
         return undefined;
     }
     /** Takes the calls that gave way to that one. */
     follow(key) {
-        return this.#take((_, turn) => turn.call.key === key);
+        return this.#take((_, leader) => leader === key);
     }
     /** Takes the calls that match, of those that wait and of those that gave way. */
     remove(matches) {
         const removed = this.#take(matches);
         for (const lane of this.#lanes.values()) {
-            if (!lane.turn || !matches(lane.turn.call))
+            if (!lane.call || !matches(lane.call))
                 continue;
-            removed.push(lane.turn.call);
-            this.#end(lane);
+            removed.push(lane.call);
+            lane.call = undefined;
         }
         return removed;
     }
     /** When there is something to do. What may be sent, but has no room, is no matter of time. */
     dueAt(isOnline) {
-        let at = never;
-        for (const { deadline } of this.#gaveWay.keys())
-            at = Math.min(at, deadline);
-        for (const { turn, leftAt, intervalMs } of this.#waiting > 0 ? this.#lanes.values() : []) {
-            if (!turn)
-                continue;
-            const due = leftAt + intervalMs;
-            at = Math.min(at, turn.call.deadline, isOnline && due > this.#seenAt ? due : never);
+        const times = [...this.#gaveWay.keys()].map(({ deadline }) => deadline);
+        for (const { call, freeAt } of this.#lanes.values()) {
+            if (call)
+                times.push(call.deadline, isOnline && freeAt > this.#seenAt ? freeAt : never);
         }
-        return at;
+        return Math.min(never, ...times);
     }
     #take(matches) {
-        const taken = [...this.#gaveWay].filter(([call, turn]) => matches(call, turn)).map(([call]) => call);
+        const taken = [...this.#gaveWay].filter(([call, leader]) => matches(call, leader)).map(([call]) => call);
         for (const call of taken)
             this.#gaveWay.delete(call);
         return taken;
-    }
-    #end(lane) {
-        this.#bytes -= lane.turn?.call.bytes ?? 0;
-        this.#waiting -= 1;
-        lane.turn = undefined;
-    }
-    /** Forgets when that was last written which has been left alone for the longest. */
-    #forget() {
-        const [idle] = [...this.#lanes].find(([, { turn }]) => !turn) ?? [""];
-        this.#lanes.delete(idle);
     }
 }

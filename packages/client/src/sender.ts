@@ -24,7 +24,7 @@ export interface SenderParts {
 const never = Number.POSITIVE_INFINITY;
 // More than a subscription takes, so that it isn't made in vain.
 const topicBytes = 4_096;
-// What is volatile doesn't wait behind more than this: a second of a slow line.
+// What is volatile doesn't wait behind more than this.
 const volatileBytesMax = 65_536;
 const rateMin = 0.01;
 const rateMax = 1_000;
@@ -33,7 +33,7 @@ const rateMax = 1_000;
 export class Sender {
   /** How much the server takes. */
   server: ServerLimits = serverLimits;
-  /** How many bytes the socket has not sent yet. */
+  /** How many bytes the socket has not sent yet, with those that it is about to be given. */
   buffered = 0;
   readonly #calls: Calls;
   readonly #throttle: Throttle;
@@ -45,7 +45,7 @@ export class Sender {
     this.#parts = parts;
   }
 
-  /** Sends a command of the application's, or keeps it until it can be sent; answers whether it does that. */
+  /** Sends a command of the application's, or keeps it until it can be sent; answers whether it keeps it. */
   call(request: Request, isOnline: boolean, now: number): boolean {
     const { key, command, body, bytes, timeoutMs, room, subject, maxRate, volatile = false } = request;
     const { rooms } = this.#parts;

@@ -8,15 +8,13 @@ export interface Rate {
   readonly maxRate: number;
 }
 
-/** The place of the next write. A newer call takes it over. */
-interface Turn {
-  call: Call;
-}
-
 interface Lane {
+  /** When the last write was sent. */
   leftAt: number;
-  intervalMs: number;
-  turn: Turn | undefined;
+  /** When the next one may be. */
+  freeAt: number;
+  /** The next one. A newer one takes its place. */
+  call: Call | undefined;
 }
 
 const never = Number.POSITIVE_INFINITY;
@@ -29,37 +27,35 @@ export class Throttle {
   readonly #limits: QueueLimits;
   /** By subject; the one that left last is the last. */
   readonly #lanes: Map<string, Lane> = new Map();
-  readonly #gaveWay: Map<Call, Turn> = new Map();
-  #waiting = 0;
-  #bytes = 0;
-  #seenAt = Number.NEGATIVE_INFINITY;
+  /** The calls that gave way, and the key of the one that has their place. */
+  readonly #gaveWay: Map<Call, number> = new Map();
+  #seenAt = -never;
 
   constructor(limits: QueueLimits) {
     this.#limits = limits;
   }
 
-  /** Lets a call wait for its turn, if only for a moment. Answers which one there is no room for: this one, or the oldest that
-   * gave way. */
+  /**
+   * Lets a call wait for its turn, if only for a moment. Answers which one there is no room for: this one, or the oldest that gave
+   * way.
+   */
   add(call: Call, { subject, maxRate }: Rate): Call | undefined {
-    const { commands, bytes } = this.#limits;
-    const lane = this.#lanes.get(subject) ?? { leftAt: -never, intervalMs: 0, turn: undefined };
-    const { turn } = lane;
-    if (!turn && this.#waiting >= commands) return call;
-    const bytesThen = this.#bytes + call.bytes - (turn?.call.bytes ?? 0);
-    if (bytesThen > bytes) return call;
-    if (this.#lanes.size >= commands) this.#forget();
+    const lane = this.#lanes.get(subject) ?? { leftAt: -never, freeAt: 0, call: undefined };
+    const others = [...this.#lanes.values()].filter((other) => other.call && other !== lane);
+    const bytes = others.reduce((sum, other) => sum + (other.call?.bytes ?? 0), call.bytes);
+    if (others.length >= this.#limits.commands || bytes > this.#limits.bytes) return call;
+    // Forgets when that was last written which has been left alone for the longest.
+    const [idle] = [...this.#lanes].find(([, other]) => !other.call) ?? [];
+    if (idle !== undefined && this.#lanes.size >= this.#limits.commands) this.#lanes.delete(idle);
     this.#lanes.set(subject, lane);
-    this.#bytes = bytesThen;
-    lane.intervalMs = 1_000 / maxRate;
-    if (!turn) {
-      lane.turn = { call };
-      this.#waiting += 1;
-      return undefined;
+    const { call: older } = lane;
+    lane.call = call;
+    lane.freeAt = lane.leftAt + 1_000 / maxRate;
+    if (!older) return undefined;
+    for (const each of [...this.follow(older.key), { ...older, body: undefined }]) {
+      this.#gaveWay.set(each, call.key);
     }
-    this.#gaveWay.set({ ...turn.call, body: undefined }, turn);
-    turn.call = call;
-    if (this.#gaveWay.size <= commands) return undefined;
-    const [oldest] = this.#gaveWay.keys();
+    const [oldest] = this.#gaveWay.size > this.#limits.commands ? this.#gaveWay.keys() : [];
     if (oldest) this.#gaveWay.delete(oldest);
     return oldest;
   }
@@ -67,14 +63,13 @@ export class Throttle {
   /** Takes the next call whose turn it is, if it may be sent now. */
   next(now: number, may: (call: Call) => boolean): Call | undefined {
     this.#seenAt = now;
-    if (this.#waiting === 0) return undefined;
     for (const [subject, lane] of this.#lanes) {
-      const call = lane.turn?.call;
-      if (!call || lane.leftAt + lane.intervalMs > now || !may(call)) continue;
+      const { call } = lane;
+      if (!call || lane.freeAt > now || !may(call)) continue;
+      lane.leftAt = now;
+      lane.call = undefined;
       this.#lanes.delete(subject);
       this.#lanes.set(subject, lane);
-      lane.leftAt = now;
-      this.#end(lane);
       return call;
     }
     return undefined;
@@ -82,47 +77,32 @@ export class Throttle {
 
   /** Takes the calls that gave way to that one. */
   follow(key: number): Call[] {
-    return this.#take((_, turn) => turn.call.key === key);
+    return this.#take((_, leader) => leader === key);
   }
 
   /** Takes the calls that match, of those that wait and of those that gave way. */
   remove(matches: (call: Call) => boolean): Call[] {
     const removed = this.#take(matches);
     for (const lane of this.#lanes.values()) {
-      if (!lane.turn || !matches(lane.turn.call)) continue;
-      removed.push(lane.turn.call);
-      this.#end(lane);
+      if (!lane.call || !matches(lane.call)) continue;
+      removed.push(lane.call);
+      lane.call = undefined;
     }
     return removed;
   }
 
   /** When there is something to do. What may be sent, but has no room, is no matter of time. */
   dueAt(isOnline: boolean): number {
-    let at = never;
-    for (const { deadline } of this.#gaveWay.keys()) at = Math.min(at, deadline);
-    for (const { turn, leftAt, intervalMs } of this.#waiting > 0 ? this.#lanes.values() : []) {
-      if (!turn) continue;
-      const due = leftAt + intervalMs;
-      at = Math.min(at, turn.call.deadline, isOnline && due > this.#seenAt ? due : never);
+    const times = [...this.#gaveWay.keys()].map(({ deadline }) => deadline);
+    for (const { call, freeAt } of this.#lanes.values()) {
+      if (call) times.push(call.deadline, isOnline && freeAt > this.#seenAt ? freeAt : never);
     }
-    return at;
+    return Math.min(never, ...times);
   }
 
-  #take(matches: (call: Call, turn: Turn) => boolean): Call[] {
-    const taken = [...this.#gaveWay].filter(([call, turn]) => matches(call, turn)).map(([call]) => call);
+  #take(matches: (call: Call, leader: number) => boolean): Call[] {
+    const taken = [...this.#gaveWay].filter(([call, leader]) => matches(call, leader)).map(([call]) => call);
     for (const call of taken) this.#gaveWay.delete(call);
     return taken;
-  }
-
-  #end(lane: Lane): void {
-    this.#bytes -= lane.turn?.call.bytes ?? 0;
-    this.#waiting -= 1;
-    lane.turn = undefined;
-  }
-
-  /** Forgets when that was last written which has been left alone for the longest. */
-  #forget(): void {
-    const [idle] = [...this.#lanes].find(([, { turn }]) => !turn) ?? [""];
-    this.#lanes.delete(idle);
   }
 }

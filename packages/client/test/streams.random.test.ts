@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { applyPatch, type PatchOperation } from "../src/patch.js";
+import { Chance } from "./chance.js";
 import { at, type Heard, Heard as Listener, Updates } from "./streams.js";
 import { type FakeSocket, settle, World } from "./world.js";
 
@@ -9,19 +10,6 @@ const runs = Number(process.env.MESH_STREAM_RUNS ?? 100);
 const timeout = 5_000 + 50 * runs;
 const keptMax = 12;
 const pageMax = 3;
-
-class Chance {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed * 7_919 + 1;
-  }
-
-  below(n: number): number {
-    this.#state = (this.#state * 48_271) % 2_147_483_647;
-    return this.#state % n;
-  }
-}
 
 interface Asked {
   readonly id: number;
