@@ -5,6 +5,7 @@
 mod conformance;
 mod count;
 mod long;
+mod patches;
 mod process;
 mod setup;
 mod step;

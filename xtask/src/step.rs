@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::count::count;
 use crate::process::{self, DEADLINE};
 use crate::web::{self, CLIENT};
-use crate::{conformance, setup, tidy};
+use crate::{conformance, patches, setup, tidy};
 
 /// One thing that is checked.
 pub struct Step {
@@ -73,6 +73,7 @@ pub const STEPS: &[Step] = &[
     web("web types", &["npm", "run", "typecheck"]),
     web("web lint", &["npm", "run", "lint"]),
     Step { tests: true, ..web("web test", &["npm", "run", "test"]) },
+    Step { action: Action::Call(patches::few), ..web("web patches", &[]) },
     Step { action: Action::Call(web::rebuild), ..web("web build", &[]) },
     page("page install", &["npm", "ci"]),
     Step {

@@ -1,8 +1,8 @@
 //! Random documents and edits, against `json-patch` as the oracle.
 //!
 //! `MESH_PATCH_CASES=1000000 cargo test --release -p mesh-proto --test patch_random` tries more of them, and
-//! `MESH_PATCH_SEED=7` only one document. `MESH_PATCH_LINES=path` writes them down, a line each, for
-//! `MESH_PATCH_LINES=path npm test -- cases` of the client.
+//! `MESH_PATCH_SEED=7` only one document; `MESH_PATCH_FROM=1000` is the first seed (0). `MESH_PATCH_LINES=path` writes them
+//! down, a line each, for `MESH_PATCH_LINES=path npm test -- test/patch` of the client; `cargo xtask patches` does both.
 
 mod support;
 
@@ -22,7 +22,10 @@ fn seeds() -> std::ops::Range<u64> {
     let read = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
     match read("MESH_PATCH_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..read("MESH_PATCH_CASES").unwrap_or(10_000).div_ceil(VERSIONS),
+        None => {
+            let from = read("MESH_PATCH_FROM").unwrap_or(0);
+            from..from + read("MESH_PATCH_CASES").unwrap_or(10_000).div_ceil(VERSIONS)
+        }
     }
 }
 

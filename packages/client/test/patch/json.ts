@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
 import type { PatchOperation } from "../../src/patch.js";
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
@@ -7,6 +8,31 @@ export type Json = null | boolean | number | string | Json[] | { [name: string]:
 export function cases<T>(name: string): T[] {
   const text = readFileSync(new URL(`../../../../protocol/patches/${name}`, import.meta.url), "utf8");
   return freeze(JSON.parse(text) as T[]);
+}
+
+/** What the server says changed between two values. */
+export interface Diff {
+  old: Json;
+  patch: PatchOperation[];
+  new: Json;
+}
+
+/**
+ * Diffs of the server, each as JSON: those that `patch_random` of mesh-proto has written to `MESH_PATCH_LINES`, or the
+ * few hundred of `diffs.json`.
+ */
+export async function* diffs(): AsyncGenerator<string> {
+  const path =
+    process.env.MESH_PATCH_LINES ?? new URL("../../../../protocol/patches/diffs.json", import.meta.url);
+  for await (const line of createInterface({ input: createReadStream(path) })) {
+    if (line.startsWith("{")) yield line.replace(/,$/, "");
+  }
+}
+
+/** Whether `apply` makes of the old value what it has become. A call of `expect` is too slow for a million of them. */
+export function holds(line: string, apply: (old: Json, patch: PatchOperation[]) => unknown): boolean {
+  const diff = freeze(JSON.parse(line) as Diff);
+  return text(apply(diff.old, diff.patch)) === text(diff.new);
 }
 
 /** A value as text that is the same for equal values: members in order, `__proto__` among them. */
