@@ -26,7 +26,7 @@ use crate::wire::Entry;
 ///
 /// Streams of one client on the same channel share one subscription, so they must agree on [`latest`](Self::latest) and
 /// [`max_rate`](Self::max_rate); else the second one ends with `conflict`. A server that is busy (`unavailable`,
-/// `rate_limited`, ..) is asked again, as long as it takes; one that refuses ends the stream.
+/// `rate_limited`, ..) is asked again, as long as it takes; one that refuses, at once or later, ends the stream.
 #[derive(Debug)]
 #[must_use = "a stream does nothing unless it is read"]
 pub struct Subscription<T> {

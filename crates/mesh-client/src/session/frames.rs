@@ -152,8 +152,21 @@ impl Session {
             command::CHANNEL_GAP => self.channels.gap(payload),
             command::RECORD_UPDATE => self.records.update(payload),
             command::RECORD_UPDATES => self.records.updates(payload),
+            command::SUBSCRIPTION_ENDED => self.subscription_ended(frame.payload()),
             command if mesh_proto::CommandName::new(command).is_ok() => self.pushes.push(command, payload),
             _ => {}
+        }
+    }
+
+    /// `mesh/subscription-ended`: a refusal that comes later.
+    fn subscription_ended(&mut self, payload: &RawValue) {
+        let Ok(ended) = serde_json::from_str::<wire::Ended<'_>>(payload.get()) else { return };
+        let error = ClientError::from_wire(payload);
+        if let Some(name) = ended.channel {
+            self.channels.topics.ended(&name, &error);
+        }
+        if let Some(name) = ended.record_id {
+            self.records.topics.ended(&name, &error);
         }
     }
 

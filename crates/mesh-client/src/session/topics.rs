@@ -33,6 +33,9 @@ pub(super) trait Topic {
     fn is_subscribed(&self) -> bool;
     /// Whether it is there, as far as is known.
     fn is_granted(&self) -> bool;
+    /// The server has ended the subscription. Whether that is the last word: not where an answer is still to come, or where
+    /// the subscription was left.
+    fn ended(&mut self) -> bool;
     /// When it is asked for once more.
     fn retry_at(&mut self) -> &mut Option<Instant>;
     fn disconnected(&mut self);
@@ -194,6 +197,14 @@ impl<T: Topic> Topics<T> {
         for (id, mut listener) in std::mem::take(topic.listeners()) {
             T::end(&mut listener, error.clone());
             self.refused.insert(id, listener);
+        }
+    }
+
+    /// The server has ended a subscription that it had let in.
+    pub(super) fn ended(&mut self, name: &str, error: &ClientError) {
+        let Some(name) = self.find(name) else { return };
+        if self.all.get_mut(&name).is_some_and(T::ended) {
+            self.refuse(&name, error);
         }
     }
 

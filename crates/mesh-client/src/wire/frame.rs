@@ -52,6 +52,16 @@ pub(crate) fn command_bytes_max(command: &str, body: Option<&str>) -> usize {
     r#"{"id":,"command":""}"#.len() + ID_BYTES_MAX + command.len() + 5 * escapes + body
 }
 
+/// `mesh/subscription-ended`: of one of the two, with the members of a failure.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ended<'a> {
+    #[serde(borrow, default)]
+    pub(crate) channel: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) record_id: Option<Cow<'a, str>>,
+}
+
 /// The answer to a hello. What it lacks is as if the server had the usual limits.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -5,7 +5,7 @@ mod frame;
 mod record;
 
 pub(crate) use channel::{Entry, GapPush, History, Message, SubscribeChannel, SubscribedChannel};
-pub(crate) use frame::{Frame, Welcome, command, command_bytes_max, parse};
+pub(crate) use frame::{Ended, Frame, Welcome, command, command_bytes_max, parse};
 pub(crate) use record::{Change, RecordAnswer, SubscribeRecord, Update, WriteAnswer, updates};
 
 use mesh_proto::{Epoch, Position, Tag};

@@ -190,6 +190,13 @@ impl Channel {
         }
     }
 
+    /// The server has ended the subscription. Whether that is the last word: what was asked since is answered yet, and what
+    /// was left is not granted any more.
+    pub(super) fn ended(&mut self) -> bool {
+        let was_granted = std::mem::take(&mut self.is_granted);
+        was_granted && !matches!(self.wire, Wire::Asked(_))
+    }
+
     pub(super) fn disconnected(&mut self) {
         self.wire = Wire::Idle;
         (self.is_subscribed, self.is_granted) = (false, false);

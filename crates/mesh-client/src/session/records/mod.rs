@@ -153,6 +153,10 @@ impl Topic for Record {
         self.is_granted
     }
 
+    fn ended(&mut self) -> bool {
+        Self::ended(self)
+    }
+
     fn retry_at(&mut self) -> &mut Option<Instant> {
         &mut self.retry_at
     }
