@@ -128,7 +128,8 @@ impl Builder {
         self
     }
 
-    /// How many commands may wait for a connection (1,000), and how many bytes of them (1 MiB). Over it: `queue_full`.
+    /// How many commands may wait for a connection (1,000), and how many bytes of them (1 MiB); the
+    /// same bytes again for what is written at a rate. Over it: `queue_full`.
     pub fn queue_max(mut self, commands: usize, bytes: usize) -> Self {
         self.options.queue = QueueLimits { commands_max: commands, bytes_max: bytes };
         self

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::error::{ClientError, Result};
-use crate::session::{Ask, RoomWish};
+use crate::session::{Ask, Pace, RoomWish, Write};
 
 /// A command that is sent when it is awaited. Dropping it before the answer ends the wait: if it was not sent, it never is;
 /// else it may take effect nevertheless.
@@ -24,6 +24,7 @@ pub struct Call<R> {
     pub(crate) body: Result<Option<String>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) room: Option<RoomWish>,
+    pub(crate) pace: Pace,
     pub(crate) answer: PhantomData<fn() -> R>,
 }
 
@@ -33,9 +34,35 @@ impl<R> Call<R> {
         Self { timeout: Some(timeout), ..self }
     }
 
+    /// Commands of this name leave this client at most so many times a second, 0.01 to 1,000, as far as they have a rate. A newer
+    /// one takes the place of one that waits for its turn, or for a connection, and the last one always leaves. Each call is
+    /// answered with what came of the command that left in its place. All else is as with
+    /// [`Channel::max_rate`](crate::Channel::max_rate).
+    ///
+    /// ```no_run
+    /// # async fn run(client: mesh_client::Client) -> mesh_client::Result<()> {
+    /// client.command::<_, ()>("typing", &true).max_rate(2.0).volatile().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn max_rate(mut self, commands_per_second: f64) -> Self {
+        self.pace.rate_max = Some(commands_per_second);
+        self
+    }
+
+    /// It is only worth sending now: without a connection, while more than 64 KiB wait to be sent, or when the server has as
+    /// many commands as it takes, it fails with `dropped` and is not sent.
+    pub fn volatile(mut self) -> Self {
+        self.pace.is_volatile = true;
+        self
+    }
+
     /// The answer as JSON.
     pub(crate) async fn raw(self) -> Result<Box<RawValue>> {
-        let Self { client, command, body, timeout, room, .. } = self;
+        let Self { client, command, body, timeout, room, pace, .. } = self;
+        if pace.is_set() {
+            let write = Write::command(&command, body?);
+            return client.write_at(write, pace, timeout).await.map(|(answer, _)| answer);
+        }
         let ask = Ask { command, body: body?, timeout, room };
         let (reply, answer) = oneshot::channel();
         let key = client.session(|session| session.command(ask, reply, Instant::now()));

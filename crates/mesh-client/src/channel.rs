@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use mesh_proto::{Epoch, Position, Tag, command};
+use mesh_proto::{Epoch, Position, Tag};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
 use crate::client::Client;
 use crate::error::{ClientError, Result};
 use crate::history::HistoryQuery;
+use crate::session::{Pace, Write};
 use crate::subscription::Subscription;
 use crate::wire;
 
@@ -18,6 +18,8 @@ use crate::wire;
 pub struct Channel {
     pub(crate) client: Client,
     pub(crate) name: Arc<str>,
+    /// How its messages leave.
+    pace: Pace,
 }
 
 /// A message that the server has taken.
@@ -30,16 +32,9 @@ pub struct Published {
     pub txn: String,
 }
 
-#[derive(Serialize)]
-struct Publish<'a> {
-    channel: &'a str,
-    message: &'a RawValue,
-    txn: &'a str,
-}
-
 impl Channel {
     pub(crate) fn new(client: Client, name: &str) -> Self {
-        Self { client, name: name.into() }
+        Self { client, name: name.into(), pace: Pace::default() }
     }
 
     /// Its name.
@@ -76,13 +71,41 @@ impl Channel {
             offset: Option<u64>,
             tag: Option<Tag>,
         }
-        let txn = self.client.session(|session| session.next_mark());
         let message =
             serde_json::value::to_raw_value(message).map_err(|error| ClientError::encoding(&error))?;
-        let body = wire::json(&Publish { channel: &self.name, message: &message, txn: &txn });
-        let answer: Answer = self.client.call(command::PUBLISH_CHANNEL, Ok(Some(body))).await?;
+        let write = Write::message(&self.name, message);
+        let (answer, txn): (Answer, _) = self.client.write(write, self.pace).await?;
         let position = wire::position(answer.epoch, answer.offset, answer.tag);
         Ok(Published { position, txn })
+    }
+
+    /// The same channel, on which this client publishes at most so many messages a second, 0.01 to 1,000, over all handles with
+    /// a rate. A newer one takes the place of one that waits for its turn, or for a connection, and the last one always
+    /// leaves. Each call is answered with what came of the message that left in its place.
+    ///
+    /// Dropping such a call does not take the message back. Its time begins with its turn. What goes out without a rate
+    /// overtakes what waits. With a rate out of bounds it fails with `bad_payload`; of more than 1,000 things that are written at
+    /// a rate at once, or more than 1 MiB that wait, with `queue_full`.
+    ///
+    /// ```no_run
+    /// # async fn run(client: mesh_client::Client) -> mesh_client::Result<()> {
+    /// # let (x, y) = (1, 2);
+    /// let cursors = client.channel("cursors").max_rate(20.0).volatile();
+    /// cursors.publish(&(x, y)).await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn max_rate(&self, messages_per_second: f64) -> Self {
+        let pace = Pace { rate_max: Some(messages_per_second), ..self.pace };
+        Self { pace, ..self.clone() }
+    }
+
+    /// The same channel, whose messages are only worth sending now: without a connection, while more than 64 KiB wait to be
+    /// sent, or when the server has as many commands as it takes, they fail with `dropped` and are not sent.
+    #[must_use]
+    pub fn volatile(&self) -> Self {
+        let pace = Pace { is_volatile: true, ..self.pace };
+        Self { pace, ..self.clone() }
     }
 
     /// What the channel keeps, without subscribing: by default the newest 50 messages.

@@ -8,8 +8,10 @@ use std::time::Duration;
 use mesh_proto::ConnId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::Status;
 use crate::builder::Builder;
@@ -21,7 +23,7 @@ use crate::lock::Lock;
 use crate::pushes::Pushes;
 use crate::record::Record;
 use crate::room::Room;
-use crate::session::Session;
+use crate::session::{Pace, Session, Turn, Write};
 
 /// A client of a Mesh server: a cheap handle on one connection, which is made again when it breaks. Clone it into any
 /// task.
@@ -107,6 +109,38 @@ impl Client {
         self.call(name, Ok(None))
     }
 
+    /// Write in that way, and tell the answer and the mark of what left.
+    pub(crate) async fn write<R: DeserializeOwned + 'static>(
+        &self,
+        write: Write,
+        pace: Pace,
+    ) -> Result<(R, String)> {
+        if !pace.is_set() {
+            let mark = self.session(Session::next_mark);
+            let body = write.body(&mark);
+            return Ok((self.call(&write.subject.command, Ok(body)).await?, mark));
+        }
+        let (answer, mark) = self.write_at(write, pace, self.timeout).await?;
+        let answer = serde_json::from_str(answer.get()).map_err(|error| ClientError::decoding(&error))?;
+        Ok((answer, mark))
+    }
+
+    /// Write where others may wait to be written.
+    pub(crate) async fn write_at(
+        &self,
+        write: Write,
+        pace: Pace,
+        timeout: Option<Duration>,
+    ) -> Result<(Box<RawValue>, String)> {
+        let turn = self.session(|session| session.write(write, pace, timeout, Instant::now()))?;
+        let Turn { mut outcome, mark } = turn;
+        let answer = match outcome.wait_for(Option::is_some).await {
+            Ok(answer) => answer.clone(),
+            Err(_) => None,
+        };
+        Ok((answer.unwrap_or_else(|| Err(ClientError::closed()))?, mark))
+    }
+
     pub(crate) fn call<R: DeserializeOwned>(&self, name: &str, body: Result<Option<String>>) -> Call<R> {
         Call {
             client: self.clone(),
@@ -114,6 +148,7 @@ impl Client {
             body,
             timeout: self.timeout,
             room: None,
+            pace: Pace::default(),
             answer: PhantomData,
         }
     }

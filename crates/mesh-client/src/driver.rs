@@ -61,9 +61,17 @@ struct Open {
     last_byte: LastByte,
     reader: SplitStream<Socket>,
     writer: SplitSink<Socket, Message>,
-    frames: VecDeque<Message>,
+    frames: Frames,
     /// Whether the sink may hold frames that the socket has not taken.
     is_unwritten: bool,
+}
+
+/// What is to be written.
+#[derive(Default)]
+struct Frames {
+    queue: VecDeque<Message>,
+    /// Bytes that the sink has taken since the session was told.
+    taken: usize,
 }
 
 /// Why no socket could be opened.
@@ -101,7 +109,7 @@ impl Driver {
                     }
                     Action::Send(generation, text) => {
                         if let Some(open) = open.as_mut().filter(|open| open.generation == generation) {
-                            open.frames.push_back(Message::text(text));
+                            open.frames.queue.push_back(Message::text(text));
                             open.is_unwritten = true;
                         }
                     }
@@ -169,7 +177,7 @@ fn tell(session: &mut Session, open: &mut Option<Open>, happened: Happened, now:
         Happened::Dialled(generation, Ok(socket)) => {
             let last_byte = socket.get_ref().last_byte();
             let (writer, reader) = socket.split();
-            let frames = VecDeque::new();
+            let frames = Frames::default();
             *open = Some(Open { generation, last_byte, reader, writer, frames, is_unwritten: false });
             session.opened(generation, now);
             false
@@ -193,6 +201,7 @@ fn tell(session: &mut Session, open: &mut Option<Open>, happened: Happened, now:
     };
     if let Some(open) = open {
         session.heard(open.generation, open.last_byte.at());
+        session.written(open.generation, std::mem::take(&mut open.frames.taken));
     }
     session.time(now);
     is_gone
@@ -216,7 +225,7 @@ async fn until(due: Option<Instant>) {
 /// Write what waits, and read.
 async fn serve(open: &mut Option<Open>) -> Happened {
     let Some(Open { reader, writer, frames, is_unwritten, .. }) = open else { return pending().await };
-    let may_read = frames.len() < FRAMES_MAX;
+    let may_read = frames.queue.len() < FRAMES_MAX;
     tokio::select! {
         biased;
         written = write(writer, frames), if *is_unwritten => Happened::Written(written),
@@ -227,11 +236,13 @@ async fn serve(open: &mut Option<Open>) -> Happened {
 /// A frame leaves the queue once the sink has it, so nothing is lost or doubled if this is dropped halfway.
 async fn write(
     writer: &mut SplitSink<Socket, Message>,
-    frames: &mut VecDeque<Message>,
+    frames: &mut Frames,
 ) -> std::result::Result<(), tokio_websockets::Error> {
-    while let Some(frame) = frames.front() {
+    while let Some(frame) = frames.queue.front() {
+        let bytes = frame.as_payload().len();
         writer.feed(frame.clone()).await?;
-        frames.pop_front();
+        frames.queue.pop_front();
+        frames.taken += bytes;
     }
     writer.flush().await
 }
@@ -239,7 +250,7 @@ async fn write(
 /// Say goodbye, if the peer takes it in time.
 async fn hangup(mut open: Open, code: u16) {
     let code = CloseCode::try_from(code).unwrap_or(CloseCode::NORMAL_CLOSURE);
-    open.frames.push_back(Message::close(Some(code), ""));
+    open.frames.queue.push_back(Message::close(Some(code), ""));
     let _ = timeout(CLOSE_TIMEOUT, write(&mut open.writer, &mut open.frames)).await;
 }
 

@@ -16,6 +16,7 @@ pub type Result<T, E = ClientError> = std::result::Result<T, E>;
 /// | `too_large` | the message would be larger than the server takes |
 /// | `bad_payload` | what was given does not encode, or what came does not decode as the type that was asked for |
 /// | `queue_full` | too many commands wait for a connection |
+/// | `dropped` | a volatile write found no connection, or too much that waits to be sent |
 /// | `closed` | this client was closed |
 /// | `lagged` | pushes came faster than they were read, and some were dropped |
 /// | a close reason | the server ended the connection for good: `unauthorized`, `disconnected`, `unsupported_version`, .. |
@@ -143,6 +144,10 @@ impl ClientError {
 
     pub(crate) fn queue_full() -> Self {
         Self::retry(Code::App("queue_full".into()), "too many commands wait to be sent")
+    }
+
+    pub(crate) fn dropped() -> Self {
+        Self::retry(Code::App("dropped".into()), "a volatile write had to wait, and was dropped")
     }
 
     pub(crate) fn too_large(bytes_max: usize) -> Self {

@@ -6,13 +6,13 @@ use mesh_proto::patch::Patch;
 use mesh_proto::{Position, command};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
 use crate::client::Client;
 use crate::error::{ClientError, Result};
+use crate::session::{Pace, RecordValue, Strategy, Write};
 use crate::watch::Watch;
-use crate::wire::{self, RecordAnswer, WriteAnswer};
+use crate::wire::{self, RecordAnswer, WriteAnswer, WriteRecord};
 
 /// A record by its name: 1 to 255 bytes without control characters.
 ///
@@ -42,6 +42,8 @@ pub struct Record {
     pub(crate) name: Arc<str>,
     /// What its writes expect.
     if_version: Option<u64>,
+    /// How its values leave.
+    pace: Pace,
 }
 
 /// A record at a version.
@@ -82,34 +84,9 @@ pub struct Incremented {
     pub txn: String,
 }
 
-#[derive(Serialize)]
-struct Options {
-    strategy: &'static str,
-}
-
-/// A write of any kind.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Write<'a> {
-    record_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    new_value: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    options: Option<Options>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch: Option<&'a Patch>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<Number>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    if_version: Option<u64>,
-    txn: String,
-}
-
 impl Record {
     pub(crate) fn new(client: Client, name: &str) -> Self {
-        Self { client, name: name.into(), if_version: None }
+        Self { client, name: name.into(), if_version: None, pace: Pace::default() }
     }
 
     /// The same record, whose writes take place only at that version; 0: if it was never written. Else they fail with
@@ -126,6 +103,37 @@ impl Record {
     #[must_use]
     pub fn if_version(&self, version: u64) -> Self {
         Self { if_version: Some(version), ..self.clone() }
+    }
+
+    /// The same record, which [`set`](Self::set), [`merge`](Self::merge) and [`deep_merge`](Self::deep_merge) write at most so
+    /// many times a second, 0.01 to 1,000, over all handles with a rate. A newer value takes the place of one that waits for
+    /// its turn, or for a connection, and the last one always leaves; members that wait to be merged are joined by those that
+    /// come, so that none is lost. Each call is answered with what came of the write that left in its place.
+    ///
+    /// Two that no single write can say, a merge and a deep merge or writes at other versions, leave one after the other, the
+    /// first at once. Other writes do not wait, and overtake those that do. All else is as with
+    /// [`Channel::max_rate`](crate::Channel::max_rate).
+    ///
+    /// ```no_run
+    /// # use serde_json::json;
+    /// # async fn run(client: mesh_client::Client) -> mesh_client::Result<()> {
+    /// let player = client.record("player:1").max_rate(10.0);
+    /// player.merge(&json!({"x": 3, "y": 4})).await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn max_rate(&self, writes_per_second: f64) -> Self {
+        let pace = Pace { rate_max: Some(writes_per_second), ..self.pace };
+        Self { pace, ..self.clone() }
+    }
+
+    /// The same record, whose [`set`](Self::set), [`merge`](Self::merge) and [`deep_merge`](Self::deep_merge) are only worth
+    /// sending now: without a connection, while more than 64 KiB wait to be sent, or when the server has as many commands as
+    /// it takes, they fail with `dropped` and are not sent.
+    #[must_use]
+    pub fn volatile(&self) -> Self {
+        let pace = Pace { is_volatile: true, ..self.pace };
+        Self { pace, ..self.clone() }
     }
 
     /// Its name.
@@ -154,7 +162,7 @@ impl Record {
     /// # Errors
     /// `forbidden`, `too_large`, and those of any command.
     pub async fn set<V: Serialize + ?Sized>(&self, value: &V) -> Result<Written> {
-        self.update(value, None).await
+        self.update(value, Strategy::Replace).await
     }
 
     /// Replace it if the record is at that version; 0: if it was never written.
@@ -170,7 +178,7 @@ impl Record {
     /// # Errors
     /// Those of [`set`](Self::set).
     pub async fn merge<V: Serialize + ?Sized>(&self, value: &V) -> Result<Written> {
-        self.update(value, Some("merge")).await
+        self.update(value, Strategy::Merge).await
     }
 
     /// The same, also inside of members that are objects.
@@ -178,7 +186,7 @@ impl Record {
     /// # Errors
     /// Those of [`set`](Self::set).
     pub async fn deep_merge<V: Serialize + ?Sized>(&self, value: &V) -> Result<Written> {
-        self.update(value, Some("deepMerge")).await
+        self.update(value, Strategy::DeepMerge).await
     }
 
     /// Change it by a patch of at most 1,000 operations: all of them take place, or none.
@@ -186,8 +194,10 @@ impl Record {
     /// # Errors
     /// `bad_payload` if the patch does not fit, and those of [`set`](Self::set).
     pub async fn patch(&self, patch: &Patch) -> Result<Written> {
-        let write = Write { patch: Some(patch), ..self.write() };
-        self.send(command::PATCH_RECORD, write).await.map(Into::into)
+        let txn = self.mark();
+        let write = WriteRecord { patch: Some(patch), ..self.write(&txn) };
+        let answer = self.send(command::PATCH_RECORD, write).await?;
+        Ok((answer, txn).into())
     }
 
     /// Add to the number at a JSON pointer (`""`: the whole value). What is not there counts as 0.
@@ -201,8 +211,9 @@ impl Record {
             return Err(not("an increment takes no version: it adds to whatever there is"));
         }
         let path = Some(path).filter(|path| !path.is_empty());
-        let write = Write { path, by: Some(by), ..self.write() };
-        let (answer, txn) = self.send(command::INCREMENT_RECORD, write).await?;
+        let txn = self.mark();
+        let write = WriteRecord { path, by: Some(by), ..self.write(&txn) };
+        let answer = self.send(command::INCREMENT_RECORD, write).await?;
         let position = answer.position();
         let value = answer.value.ok_or_else(|| not("the server did not tell the new number"))?;
         Ok(Incremented { value, version: answer.version, position, txn })
@@ -213,37 +224,28 @@ impl Record {
     /// # Errors
     /// `forbidden`, and those of any command.
     pub async fn delete(&self) -> Result<Written> {
-        self.send(command::DELETE_RECORD, self.write()).await.map(Into::into)
+        let txn = self.mark();
+        let answer = self.send(command::DELETE_RECORD, self.write(&txn)).await?;
+        Ok((answer, txn).into())
     }
 
-    async fn update<V: Serialize + ?Sized>(
-        &self,
-        value: &V,
-        strategy: Option<&'static str>,
-    ) -> Result<Written> {
+    async fn update<V: Serialize + ?Sized>(&self, value: &V, strategy: Strategy) -> Result<Written> {
         let value = serde_json::value::to_raw_value(value).map_err(|error| ClientError::encoding(&error))?;
-        let options = strategy.map(|strategy| Options { strategy });
-        let write = Write { new_value: Some(&value), options, ..self.write() };
-        self.send(command::PUBLISH_RECORD_UPDATE, write).await.map(Into::into)
+        let value = RecordValue { value, strategy, if_version: self.if_version };
+        self.client.write(Write::value(&self.name, value), self.pace).await.map(Into::into)
     }
 
-    fn write(&self) -> Write<'_> {
-        Write {
-            record_id: &self.name,
-            new_value: None,
-            options: None,
-            patch: None,
-            path: None,
-            by: None,
-            if_version: self.if_version,
-            txn: self.client.session(|session| session.next_mark()),
-        }
+    fn mark(&self) -> String {
+        self.client.session(|session| session.next_mark())
     }
 
-    async fn send(&self, command: &str, write: Write<'_>) -> Result<(WriteAnswer, String)> {
-        let body = wire::json(&write);
-        let answer = self.client.call(command, Ok(Some(body))).await?;
-        Ok((answer, write.txn))
+    /// A write with that mark, of which the rest is still to be said.
+    fn write<'a>(&'a self, txn: &'a str) -> WriteRecord<'a> {
+        WriteRecord { if_version: self.if_version, ..WriteRecord::of(&self.name, txn) }
+    }
+
+    async fn send(&self, command: &str, write: WriteRecord<'_>) -> Result<WriteAnswer> {
+        self.client.call(command, Ok(Some(wire::json(&write)))).await
     }
 }
 

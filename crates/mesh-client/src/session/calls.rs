@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::rooms::Join;
+use super::throttle::Outcome;
 use super::wants::{IN_FLIGHT_MAX, Want};
 use crate::error::Result;
 use crate::wire;
@@ -67,6 +68,8 @@ pub(crate) enum Kind {
         reply: Reply,
         join: Option<Join>,
     },
+    /// A write that others may have given way to.
+    Write(watch::Sender<Outcome>),
     /// A room is joined again.
     Rejoin(String),
     /// Subscribing, or what ends it.
@@ -156,12 +159,17 @@ impl Calls {
 
     /// Whether the server takes that call now.
     pub(super) fn fits(&self, call: &Call, server: &ServerLimits) -> bool {
+        self.fits_bytes(call.bytes(), server)
+    }
+
+    /// Whether the server takes a call of that length now.
+    pub(super) fn fits_bytes(&self, bytes: usize, server: &ServerLimits) -> bool {
         let unanswered = self.sent.len();
         if unanswered < server.in_flight {
             return true;
         }
         let places = (server.in_flight + server.waiting).saturating_sub(RESERVED);
-        unanswered < places && self.sent_bytes + call.bytes() <= WAITING_BYTES_MAX
+        unanswered < places && self.sent_bytes + bytes <= WAITING_BYTES_MAX
     }
 
     /// Whether the server would close the connection for that message.

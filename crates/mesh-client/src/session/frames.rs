@@ -45,6 +45,7 @@ impl Session {
             Kind::Rejoin(name) => self.rejoined(&name, answer.map(drop), now),
             Kind::Want(want) => self.want_answered(&want, answer, now),
             Kind::Ended => {}
+            Kind::Write(tell) => _ = tell.send_replace(Some(answer.map(ToOwned::to_owned))),
             Kind::User { reply, join, .. } => {
                 if let Some(join) = join {
                     self.rooms.joined(&join, answer.is_ok());
@@ -129,11 +130,15 @@ impl Session {
 
     /// A call of the application ends without an answer. Those of the session end with the connection.
     pub(super) fn fail(&mut self, call: Call, error: ClientError) {
-        if let Kind::User { reply, join, .. } = call.kind {
-            if let Some(join) = join {
-                self.rooms.joined(&join, false);
+        match call.kind {
+            Kind::User { reply, join, .. } => {
+                if let Some(join) = join {
+                    self.rooms.joined(&join, false);
+                }
+                let _ = reply.send(Err(error));
             }
-            let _ = reply.send(Err(error));
+            Kind::Write(tell) => _ = tell.send_replace(Some(Err(error))),
+            _ => {}
         }
     }
 
@@ -171,11 +176,16 @@ impl Session {
     }
 
     fn say(&mut self, text: &str) {
-        self.actions.push_back(Action::Send(self.generation, text.to_owned()));
+        self.put(text.to_owned());
     }
 
     pub(super) fn send(&mut self, call: Call) {
         let text = self.calls.send(call);
+        self.put(text);
+    }
+
+    fn put(&mut self, text: String) {
+        self.unsent += text.len();
         self.actions.push_back(Action::Send(self.generation, text));
     }
 
@@ -203,6 +213,7 @@ impl Session {
                     self.send(call);
                 }
             }
+            self.leave_all(now);
         }
     }
 

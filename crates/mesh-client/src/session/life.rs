@@ -56,12 +56,16 @@ impl Session {
         self.connection_id = None;
         self.latency = None;
         self.credential = None;
+        self.unsent = 0;
         self.liveness.reset();
         self.wants.reset();
         self.channels.topics.disconnected();
         self.records.topics.disconnected();
         for call in self.calls.reset() {
             self.fail(call, ClientError::broken());
+        }
+        for waiting in self.throttle.take_volatile() {
+            waiting.fail(ClientError::dropped());
         }
     }
 
@@ -72,6 +76,9 @@ impl Session {
         self.enter(Phase::Stopped, None);
         for call in self.calls.drain() {
             self.fail(call, error.clone());
+        }
+        for waiting in self.throttle.drain() {
+            waiting.fail(error.clone());
         }
         self.channels.topics.stop(&error);
         self.records.topics.stop(&error);

@@ -11,11 +11,14 @@ mod frames;
 mod inlet;
 mod life;
 mod liveness;
+mod paced;
 mod pushes;
 mod records;
 mod rooms;
+mod throttle;
 mod topics;
 mod wants;
+mod write;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -27,6 +30,8 @@ use tokio::time::Instant;
 pub(crate) use attempts::AttemptOptions;
 pub(crate) use calls::{Call, Kind, QueueLimits};
 pub(crate) use channels::{Event, Mode};
+pub(crate) use throttle::{Pace, Turn};
+pub(crate) use write::{RecordValue, Strategy, Write};
 
 use attempts::Attempts;
 use calls::{Calls, ServerLimits};
@@ -36,6 +41,7 @@ use liveness::Liveness;
 use pushes::PushReaders;
 use records::Records;
 use rooms::Rooms;
+use throttle::Throttle;
 use wants::Wants;
 
 use crate::error::{ClientError, Result};
@@ -101,12 +107,15 @@ pub(crate) struct Session {
     attempts: Attempts,
     liveness: Liveness,
     calls: Calls,
+    throttle: Throttle,
     rooms: Rooms,
     wants: Wants,
     pub(crate) channels: Channels,
     pub(crate) records: Records,
     pub(crate) pushes: PushReaders,
     actions: VecDeque<Action>,
+    /// Bytes of frames that the socket has not taken.
+    unsent: usize,
     phase: Phase,
     /// Of `Credential`, `Dial`, `Hello` and `Wait`: when it ends.
     phase_ends: Option<Instant>,
@@ -138,12 +147,14 @@ impl Session {
             attempts: Attempts::new(options.attempts, entropy),
             liveness: Liveness::new(),
             calls: Calls::new(options.queue),
+            throttle: Throttle::new(options.queue.bytes_max),
             rooms: Rooms::default(),
             wants: Wants::default(),
             channels: Channels::new(mark.clone()),
             records: Records::new(mark.clone()),
             pushes: PushReaders::default(),
             actions: VecDeque::new(),
+            unsent: 0,
             phase: Phase::Wait,
             phase_ends: None,
             next_reason: Reason::Initial,
@@ -208,6 +219,7 @@ impl Session {
         let online = self.phase == Phase::Online;
         let dues = [
             self.calls.due_at(),
+            self.throttle.due_at(),
             self.phase_ends,
             self.liveness.due_at().filter(|_| self.is_open()),
             self.rooms.due_at().filter(|_| online),
@@ -338,6 +350,9 @@ impl Session {
     pub(crate) fn time(&mut self, now: Instant) {
         for (call, was_sent) in self.calls.expired(now) {
             self.expired(call, was_sent, now);
+        }
+        for waiting in self.throttle.time(now) {
+            waiting.fail(ClientError::timeout(false));
         }
         if self.is_open() && self.liveness.is_silent(now) {
             self.drop_socket("the server is silent", true, now);

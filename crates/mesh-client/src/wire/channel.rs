@@ -24,6 +24,14 @@ pub(crate) struct SubscribeChannel<'a> {
     pub(crate) max_rate: Option<f64>,
 }
 
+/// `mesh/publish-channel`.
+#[derive(Debug, Serialize)]
+pub(crate) struct PublishChannel<'a> {
+    pub(crate) channel: &'a str,
+    pub(crate) message: &'a RawValue,
+    pub(crate) txn: &'a str,
+}
+
 /// The answer to `mesh/subscribe-channel` and `mesh/get-channel-history`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -4,9 +4,13 @@ mod channel;
 mod frame;
 mod record;
 
-pub(crate) use channel::{Entry, GapPush, History, Message, SubscribeChannel, SubscribedChannel};
+pub(crate) use channel::{
+    Entry, GapPush, History, Message, PublishChannel, SubscribeChannel, SubscribedChannel,
+};
 pub(crate) use frame::{Ended, Frame, Welcome, command, command_bytes_max, parse};
-pub(crate) use record::{Change, RecordAnswer, SubscribeRecord, Update, WriteAnswer, updates};
+pub(crate) use record::{
+    Change, RecordAnswer, SubscribeRecord, Update, WriteAnswer, WriteOptions, WriteRecord, updates,
+};
 
 use mesh_proto::{Epoch, Position, Tag};
 use serde::Serialize;

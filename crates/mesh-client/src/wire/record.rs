@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use mesh_proto::patch::Patch;
 use mesh_proto::{Epoch, Position, Tag};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -21,6 +22,47 @@ pub(crate) struct SubscribeRecord<'a> {
     pub(crate) latest: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_rate: Option<f64>,
+}
+
+/// A write of any kind.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WriteRecord<'a> {
+    pub(crate) record_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) new_value: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) options: Option<WriteOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) patch: Option<&'a Patch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) if_version: Option<u64>,
+    pub(crate) txn: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct WriteOptions {
+    pub(crate) strategy: &'static str,
+}
+
+impl<'a> WriteRecord<'a> {
+    /// One of that record, with that mark.
+    pub(crate) fn of(record_id: &'a str, txn: &'a str) -> Self {
+        Self {
+            record_id,
+            new_value: None,
+            options: None,
+            patch: None,
+            path: None,
+            by: None,
+            if_version: None,
+            txn,
+        }
+    }
 }
 
 /// The answer to `mesh/subscribe-record` and `mesh/get-record`.
