@@ -17,6 +17,8 @@ use crate::driver::{Driver, FetchCredential, Shared};
 use crate::error::{ClientError, Result};
 use crate::lock::Lock;
 use crate::session::{AttemptOptions, QueueLimits, Session, SessionOptions};
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// How long a command waits for its answer where nothing else is said.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -57,6 +59,8 @@ pub struct Builder {
     credential: FetchCredential,
     /// `None`: TCP, or TLS over it.
     connector: Option<Arc<dyn Connector>>,
+    /// PEM; `None`: those of the system.
+    tls_root: Option<Vec<u8>>,
     entropy: Entropy,
 }
 
@@ -72,6 +76,7 @@ impl Builder {
             },
             credential: Arc::new(|_| Box::pin(async { Ok(None) })),
             connector: None,
+            tls_root: None,
             entropy: Entropy::from_os(),
         }
     }
@@ -140,6 +145,23 @@ impl Builder {
         Self { connector: Some(Arc::new(connector)), ..self }
     }
 
+    /// Trust this root certificate (PEM, or several one after the other) alone, in place of those that the system trusts. For
+    /// addresses that begin with `wss://`, and without a [`connector`](Self::connector).
+    ///
+    /// A server that shows a certificate of another root, or for another name, is not spoken to: the attempt fails with
+    /// `unavailable`, and more of them follow.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let root = std::fs::read("company-root.pem")?;
+    /// let client = mesh_client::Client::builder("wss://mesh.internal/mesh").tls_root(root).connect().await?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls_root(self, pem: impl Into<Vec<u8>>) -> Self {
+        Self { tls_root: Some(pem.into()), ..self }
+    }
+
     /// Where the jitter and the marks of writes come from, so that a simulation is a function of its seed.
     pub fn entropy(self, entropy: Entropy) -> Self {
         Self { entropy, ..self }
@@ -148,28 +170,24 @@ impl Builder {
     /// A client that connects from now on, for as long as it takes: commands and subscriptions wait for it.
     ///
     /// # Errors
-    /// `bad_url` if the address is none, or one of `wss://` without the feature `tls` and without a connector.
+    /// `bad_url` if the address is none, or one of `wss://` without the feature `tls` and without a connector. `bad_root` if what
+    /// is to be trusted is no certificate, or the system trusts none.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(self) -> Result<Client> {
-        let bad = |why: String| ClientError::give_up(Code::App("bad_url".into()), why);
-        let url: Uri = self.url.parse().map_err(|error: http::uri::InvalidUri| bad(error.to_string()))?;
-        if !matches!(url.scheme_str(), Some("ws" | "wss")) || url.host().is_none() {
-            return Err(bad(format!("{:?} does not begin with ws:// or wss:// and a host", self.url)));
-        }
-        if self.connector.is_none() && url.scheme_str() == Some("wss") && cfg!(not(feature = "tls")) {
-            return Err(bad("wss:// needs the feature `tls` of mesh-client, or a connector".to_owned()));
-        }
+        let url = parse(&self.url, self.connector.is_some() || cfg!(feature = "tls"))?;
+        let connector = match self.connector {
+            Some(_) if self.tls_root.is_some() => {
+                return Err(bad_root("a root is for wss:// without a connector"));
+            }
+            Some(connector) => connector,
+            None => Arc::new(network(&url, self.tls_root.as_deref())?),
+        };
         let session = Session::start(self.options, self.entropy, Instant::now());
         let status = watch::Sender::new(session.status());
         let shared = Arc::new(Shared { session: Lock::new(session), wake: Notify::new(), status });
-        let driver = Driver {
-            shared: shared.clone(),
-            url,
-            connector: self.connector.unwrap_or_else(|| Arc::new(Network)),
-            credential: self.credential,
-        };
+        let driver = Driver { shared: shared.clone(), url, connector, credential: self.credential };
         let task = tokio::spawn(driver.run());
         Ok(Client::new(shared, self.timeout, task))
     }
@@ -177,7 +195,7 @@ impl Builder {
     /// The same, once it is connected.
     ///
     /// # Errors
-    /// `bad_url`, or what the first attempt failed with. Then there is no client, and no further attempt.
+    /// `bad_url` or `bad_root`, or what the first attempt failed with. Then there is no client, and no further attempt.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -186,6 +204,40 @@ impl Builder {
         client.connected().await?;
         Ok(client)
     }
+}
+
+/// An address, if there is a way to it.
+fn parse(url: &str, has_tls: bool) -> Result<Uri> {
+    let bad = |why: String| ClientError::give_up(Code::App("bad_url".into()), why);
+    let parsed: Uri = url.parse().map_err(|error: http::uri::InvalidUri| bad(error.to_string()))?;
+    if !matches!(parsed.scheme_str(), Some("ws" | "wss")) || parsed.host().is_none() {
+        return Err(bad(format!("{url:?} does not begin with ws:// or wss:// and a host")));
+    }
+    if parsed.scheme_str() == Some("wss") && !has_tls {
+        return Err(bad("wss:// needs the feature `tls` of mesh-client, or a connector".to_owned()));
+    }
+    Ok(parsed)
+}
+
+#[cfg(feature = "tls")]
+fn network(url: &Uri, root: Option<&[u8]>) -> Result<Network> {
+    if url.scheme_str() == Some("wss") {
+        return Ok(Network { tls: Some(Tls::trusting(root)?) });
+    }
+    if root.is_some() {
+        Err(bad_root("a root is for addresses that begin with wss://"))
+    } else {
+        Ok(Network::default())
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+fn network(_: &Uri, _: Option<&[u8]>) -> Result<Network> {
+    Ok(Network::default())
+}
+
+fn bad_root(why: &str) -> ClientError {
+    ClientError::give_up(Code::App("bad_root".into()), why)
 }
 
 fn encode<C: Serialize>(credential: &C) -> Result<Option<String>> {
@@ -198,5 +250,19 @@ impl fmt::Debug for Builder {
             .field("url", &self.url)
             .field("options", &self.options)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wss_without_the_feature_is_told_at_once() {
+        let error = parse("wss://localhost/", false).expect_err("no TLS");
+        assert_eq!(error.code().as_str(), "bad_url");
+        assert!(error.message().contains("`tls`"), "{error}");
+        parse("wss://localhost/", true).expect("an address");
+        parse("ws://localhost/", false).expect("an address");
     }
 }

@@ -8,6 +8,9 @@ use http::Uri;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+
 /// A stream of bytes to a server, by whatever way.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -47,36 +50,31 @@ where
 }
 
 /// TCP for `ws://`, and with the feature `tls` TLS over it for `wss://`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Network;
+#[derive(Clone, Default)]
+pub(crate) struct Network {
+    /// Of a `wss://` address.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
+}
 
 impl Connector for Network {
     fn connect(&self, url: Uri) -> BoxFuture<'static, io::Result<Box<dyn Io>>> {
+        #[cfg(feature = "tls")]
+        let tls = self.tls.clone();
         Box::pin(async move {
             let host = url.host().unwrap_or_default();
             // A literal address of IPv6 stands in brackets.
             let host = host.trim_start_matches('[').trim_end_matches(']');
-            let is_tls = url.scheme_str() == Some("wss");
-            let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+            let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("wss") { 443 } else { 80 });
             let stream = TcpStream::connect((host, port)).await?;
             stream.set_nodelay(true)?;
-            if is_tls { tls(host, stream).await } else { Ok(Box::new(stream) as Box<dyn Io>) }
+            #[cfg(feature = "tls")]
+            if let Some(tls) = tls {
+                return tls.over(stream, host).await;
+            }
+            Ok(Box::new(stream) as Box<dyn Io>)
         })
     }
-}
-
-#[cfg(feature = "tls")]
-async fn tls(host: &str, stream: TcpStream) -> io::Result<Box<dyn Io>> {
-    // If the process chose another provider of cryptography, that one stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let connector = tokio_websockets::Connector::new().map_err(io::Error::other)?;
-    let stream = connector.wrap(host, stream).await.map_err(io::Error::other)?;
-    Ok(Box::new(stream))
-}
-
-#[cfg(not(feature = "tls"))]
-async fn tls(_: &str, _: TcpStream) -> io::Result<Box<dyn Io>> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "wss:// needs the feature `tls`, or a connector"))
 }
 
 impl fmt::Debug for dyn Connector {

@@ -17,6 +17,7 @@ pub type Result<T, E = ClientError> = std::result::Result<T, E>;
 /// | `bad_payload` | what was given does not encode, or what came does not decode as the type that was asked for |
 /// | `queue_full` | too many commands wait for a connection |
 /// | `dropped` | a volatile write found no connection, or too much that waits to be sent |
+/// | `bad_url`, `bad_root` | the address is none, or what is to be trusted is no certificate |
 /// | `closed` | this client was closed |
 /// | `lagged` | pushes came faster than they were read, and some were dropped |
 /// | a close reason | the server ended the connection for good: `unauthorized`, `disconnected`, `unsupported_version`, .. |

@@ -42,6 +42,8 @@ mod room;
 mod session;
 mod status;
 mod subscription;
+#[cfg(feature = "tls")]
+mod tls;
 mod watch;
 mod wire;
 

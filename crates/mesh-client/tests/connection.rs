@@ -350,26 +350,3 @@ async fn what_is_no_address_is_told_at_once() {
         assert_eq!(code(&error), "bad_url", "{bad}");
     }
 }
-
-#[cfg(not(feature = "tls"))]
-#[tokio::test]
-async fn wss_without_the_feature_is_told_at_once() {
-    let error = Client::builder("wss://localhost/").start().expect_err("no TLS");
-    assert_eq!(code(&error), "bad_url");
-    assert!(error.message().contains("`tls`"), "{error}");
-}
-
-#[cfg(feature = "tls")]
-#[tokio::test]
-async fn wss_begins_with_a_handshake_of_tls() {
-    use tokio::io::AsyncReadExt;
-
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("wss://localhost:{}/", listener.local_addr().expect("an address").port());
-    let connecting = tokio::spawn(async move { Client::connect(&url).await });
-    let (mut stream, _) = listener.accept().await.expect("a connection");
-    assert_eq!(stream.read_u8().await.expect("a byte"), 0x16, "a handshake record");
-    drop(stream);
-    let error = connecting.await.expect("a task").expect_err("no handshake");
-    assert_eq!(error.code(), &Code::Unavailable);
-}
