@@ -234,7 +234,7 @@ impl Throttle {
         let mut dropped = Vec::new();
         for (subject, waiting) in taken {
             self.bytes -= waiting.bytes;
-            self.remove(&subject);
+            self.vacate(&subject);
             dropped.push(waiting);
         }
         dropped
@@ -262,6 +262,16 @@ impl Throttle {
         self.due(subject, deadline);
     }
 
+    /// Nothing waits there any more; the rate is as it was.
+    fn vacate(&mut self, subject: &Subject) {
+        let Some(slot) = self.slots.get_mut(subject) else { return };
+        let free_at = slot.free_at;
+        if std::mem::take(&mut slot.is_ready) {
+            self.ready.retain(|ready| ready != subject);
+        }
+        self.due(subject, Some(free_at));
+    }
+
     /// Nothing more is known of it.
     fn remove(&mut self, subject: &Subject) {
         self.due(subject, None);
@@ -280,3 +290,6 @@ impl Throttle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
