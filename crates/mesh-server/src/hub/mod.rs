@@ -28,7 +28,7 @@ pub(crate) use inbox::{Heard, hand_out};
 pub(crate) use listener::Wants;
 use listener::{Frames, Listener};
 pub(crate) use outbox::{Outbox, Phase, Sink};
-pub(crate) use pipe::{PipeReader, PipeWriter, pipe};
+pub(crate) use pipe::{PIPE_BYTES, PipeReader, PipeWriter, pipe};
 use stream::{Followed, Held};
 pub(crate) use stream::{Opening, Repair};
 use uplink::Uplink;

@@ -10,6 +10,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::lock::Lock;
 
+/// Bytes that an in-memory socket holds in each direction, about what a TCP socket's buffers hold.
+pub(crate) const PIPE_BYTES: usize = 256 * 1024;
+
 #[derive(Debug)]
 struct Shared {
     bytes: VecDeque<u8>,

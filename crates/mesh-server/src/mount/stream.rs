@@ -7,13 +7,10 @@ use mesh_ws::{Decoder, Event, Opcode, Role, append_masked};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::error::Result;
-use crate::hub::{self, PipeReader, PipeWriter, pipe};
+use crate::hub::{self, PIPE_BYTES, PipeReader, PipeWriter, pipe};
 use crate::login::Login;
 use crate::mesh::Mesh;
 use crate::serve::{Half, admit};
-
-/// Bytes that an in-memory socket holds in each direction, about what a TCP socket's buffers hold.
-const PIPE_BYTES: usize = 256 * 1024;
 
 /// What a client is that has no HTTP request.
 fn nobody() -> Login {
@@ -45,9 +42,24 @@ impl Mesh {
         R: Stream<Item = Bytes> + Send + Unpin + 'static,
         W: Sink<Bytes> + Send + Unpin + 'static,
     {
+        self.serve_through(reader, writer, hello, PIPE_BYTES).await
+    }
+
+    /// The same through a socket that holds so many bytes in each direction.
+    pub(crate) async fn serve_through<R, W>(
+        &self,
+        reader: R,
+        writer: W,
+        hello: bool,
+        socket_bytes: usize,
+    ) -> Result<()>
+    where
+        R: Stream<Item = Bytes> + Send + Unpin + 'static,
+        W: Sink<Bytes> + Send + Unpin + 'static,
+    {
         let serving = admit(self, nobody(), hello).await?;
-        let (to_client, from_server) = pipe(PIPE_BYTES);
-        let (to_server, from_client) = pipe(PIPE_BYTES);
+        let (to_client, from_server) = pipe(socket_bytes);
+        let (to_server, from_client) = pipe(socket_bytes);
         serving.outbox().open(hub::Sink::Pipe(to_client));
         let tasks = &self.0.instance.tasks;
         tasks.spawn(say(reader, to_server));

@@ -8,6 +8,7 @@ use mesh_proto::ConnId;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::hub::PIPE_BYTES;
 use crate::mesh::Mesh;
 
 /// Long enough for everything that takes no time, short against every interval.
@@ -46,6 +47,11 @@ impl Client {
 
     /// One whose own end holds so many frames: what it does not read stays in its socket, then in its outbox.
     pub fn dial_with(mesh: &Mesh, hello: bool, holds: usize) -> Self {
+        Self::dial_through(mesh, hello, holds, PIPE_BYTES)
+    }
+
+    /// The same through a socket that holds so many bytes in each direction.
+    pub fn dial_through(mesh: &Mesh, hello: bool, holds: usize, socket_bytes: usize) -> Self {
         let (tx, from_client) = mpsc::channel::<Bytes>(FRAMES);
         let (to_client, rx) = mpsc::channel::<Bytes>(holds);
         let reader = Box::pin(stream::unfold(from_client, async |mut from| {
@@ -56,7 +62,7 @@ impl Client {
             Err(_) => Err(()),
         }));
         let mesh = mesh.clone();
-        tokio::spawn(async move { mesh.serve(reader, writer, hello).await });
+        tokio::spawn(async move { mesh.serve_through(reader, writer, hello, socket_bytes).await });
         Self { tx, rx }
     }
 
