@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_backend::{
-    Announce, Backend, Beat, CellValue, Done, Entered, Entry, Expect, Inbox, Keep, Key, Kind, Left, Link,
-    LogPage, LogRead, Member, Orphan, Roll, Write, Written, WrittenAll,
+    Announce, Backend, BackendError, Beat, CellValue, Done, Entered, Entry, Expect, Inbox, Keep, Key, Kind,
+    Left, Link, LogPage, LogRead, Member, Orphan, Roll, Write, Written, WrittenAll,
 };
 use mesh_server::{ConnId, Epoch, Position, Tag};
 
@@ -35,6 +35,20 @@ impl Lying {
     /// One of ten.
     fn lies(&self, bug: Bug) -> bool {
         self.bug == bug && self.calls.fetch_add(1, Ordering::Relaxed) % 10 == 9
+    }
+}
+
+impl LyingLink {
+    async fn write_in_steps(&self, writes: Vec<(Key, Write)>) -> mesh_backend::Result<WrittenAll> {
+        let mut positions = Vec::new();
+        for (cell, write) in writes {
+            match self.inner.write(&cell, write).await? {
+                Written::At(position) => positions.push(position),
+                Written::Conflict(there) => return Ok(WrittenAll::Conflict(cell, there)),
+                Written::Busy => return Err(BackendError::Unavailable("another one's turn".into())),
+            }
+        }
+        Ok(WrittenAll::At(positions))
     }
 }
 
@@ -113,7 +127,20 @@ impl Link for LyingLink {
         self.inner.write(cell, write)
     }
 
-    fn write_all(&self, writes: Vec<(Key, Write)>) -> Done<'_, WrittenAll> {
+    fn write_all(&self, mut writes: Vec<(Key, Write)>) -> Done<'_, WrittenAll> {
+        if writes.len() > 1 && self.lying.lies(Bug::TornTransactions) {
+            writes.pop();
+            return Box::pin(async move {
+                let mut written = self.inner.write_all(writes).await?;
+                if let WrittenAll::At(positions) = &mut written {
+                    positions.extend(positions.last().copied());
+                }
+                Ok(written)
+            });
+        }
+        if self.lying.bug == Bug::TransactionsInSteps {
+            return Box::pin(self.write_in_steps(writes));
+        }
         self.inner.write_all(writes)
     }
 

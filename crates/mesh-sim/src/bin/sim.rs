@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         tracing_subscriber::fmt().without_time().with_target(false).init();
     }
     let (mut simulated, mut delivered, mut revivals) = (Duration::ZERO, 0, 0);
-    let (mut followed, mut gaps) = (0, 0);
+    let (mut followed, mut gaps, mut slow) = (0, 0, 0);
     for seed in args.from..args.from + args.seeds {
         let kind = match args.only.as_deref() {
             Some("memory") => Kind::Memory,
@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         revivals += outcome.revivals;
         followed += outcome.followed;
         gaps += outcome.gaps;
+        slow += outcome.slow;
         if !outcome.violations.is_empty() {
             println!("seed {seed} fails ({} steps):", plan.steps.len());
             outcome.violations.iter().for_each(|violation| println!("  {violation}"));
@@ -69,7 +70,7 @@ fn main() -> ExitCode {
     }
     println!(
         "{} worlds, {:.1} simulated hours, {delivered} deliveries, {followed} messages and versions followed, \
-         {gaps} gaps told, {revivals} revivals, 0 violations, in {:.0} s",
+         {gaps} gaps told, {slow} slow readers closed, {revivals} revivals, 0 violations, in {:.0} s",
         args.seeds,
         simulated.as_secs_f64() / 3600.0,
         began.elapsed().as_secs_f64()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use mesh_server::testing::Client;
 use mesh_server::{ConnId, Mesh};
@@ -11,14 +12,30 @@ use tokio::time::{Instant, sleep_until};
 
 use super::reader::{Asked, Order, Reader};
 use super::run::Trace;
+use super::streams::is_narrow;
 
-/// Frames that wait to be sent. None do on a paused clock.
-const FRAMES: usize = 1024;
+/// What waits to be done. Nothing does on a paused clock.
+const WISHES: usize = 1024;
+
+/// How many bytes the socket of a client holds that reads slowly, and how many frames its own end does.
+const NARROW: (usize, usize) = (2048, 1);
+/// What a slow reader is closed with.
+const SLOW: &str = "close 4000";
+/// How a connection ended that no close frame came on.
+const CUT_OFF: &str = "cut off";
+
+/// What a client is to do.
+#[derive(Debug)]
+enum Wish {
+    Send(Value),
+    /// Read nothing for so long.
+    Stall(Duration),
+}
 
 /// One connection of a client. Dropping it hangs up.
 #[derive(Debug)]
 pub(super) struct Caller {
-    frames: mpsc::Sender<Value>,
+    wishes: mpsc::Sender<Wish>,
     line: Line,
     /// Which instance it is connected to.
     pub(super) instance: usize,
@@ -42,6 +59,8 @@ pub(super) struct Seen {
     pub(super) answers: BTreeMap<u64, u32>,
     /// How often each broadcast arrived, by its number.
     pub(super) told: BTreeMap<u64, u32>,
+    /// Whether it has read nothing for a while.
+    stalled: bool,
     /// How it ended, if it did.
     pub(super) ended: Option<String>,
 }
@@ -88,18 +107,25 @@ impl Caller {
         reader: &Arc<Mutex<Reader>>,
         trace: Trace,
     ) -> Self {
-        let (frames, mut to_send) = mpsc::channel::<Value>(FRAMES);
+        let (wishes, mut wished) = mpsc::channel::<Wish>(WISHES);
         let (conn, is_origin) = lock(reader, |reader| (reader.begin(), reader.is_origin));
         let line = Line { seen: Arc::default(), reader: reader.clone(), conn };
-        let mut client = if is_origin { Client::dial(mesh) } else { Client::dial_hello(mesh) };
+        let mut client = match is_narrow(number) {
+            true => Client::dial_through(mesh, !is_origin, NARROW.1, NARROW.0),
+            false if is_origin => Client::dial(mesh),
+            false => Client::dial_hello(mesh),
+        };
         let there = line.clone();
         tokio::spawn(async move {
-            let mut last = String::from("cut off");
+            let mut last = String::from(CUT_OFF);
+            // It reads nothing before.
+            let mut reads = Instant::now();
             loop {
                 let due = there.due();
                 let orders = tokio::select! {
                     biased;
-                    frame = client.recv() => match frame {
+                    () = sleep_until(reads), if Instant::now() < reads => continue,
+                    frame = client.recv(), if Instant::now() >= reads => match frame {
                         None => break,
                         Some(Value::String(close)) => {
                             last = close;
@@ -117,13 +143,14 @@ impl Caller {
                             there.hear(&frame)
                         }
                     },
-                    frame = to_send.recv() => match frame {
-                        None => return,
-                        Some(frame) => {
-                            client.send(frame).await;
-                            Vec::new()
+                    wish = wished.recv() => {
+                        match wish {
+                            None => return,
+                            Some(Wish::Send(frame)) => client.send(frame).await,
+                            Some(Wish::Stall(time)) => reads = reads.max(Instant::now() + time),
                         }
-                    },
+                        Vec::new()
+                    }
                     () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                         lock(&there.reader, |reader| reader.try_again(Instant::now()))
                     }
@@ -134,7 +161,7 @@ impl Caller {
             }
             lock(&there.seen, |seen| seen.ended = Some(last));
         });
-        let caller = Self { frames, line, instance };
+        let caller = Self { wishes, line, instance };
         if !is_origin {
             caller.request("mesh/hello", &json!({"protocol": 1}));
         }
@@ -149,8 +176,27 @@ impl Caller {
 
     /// The same, of what the client follows.
     pub(super) fn order(&self, order: Order) {
+        self.wish(Wish::Send(self.line.frame(order)));
+    }
+
+    /// Read nothing for a while.
+    pub(super) fn stall(&self, time: Duration) {
+        lock(&self.line.seen, |seen| seen.stalled = true);
+        self.wish(Wish::Stall(time));
+    }
+
+    fn wish(&self, wish: Wish) {
         // One that is gone has said so.
-        let _ = self.frames.try_send(self.line.frame(order));
+        let _ = self.wishes.try_send(wish);
+    }
+
+    /// Whether it was closed because it read too slowly. Who reads again only after the server has dropped the connection sees
+    /// no word of that.
+    pub(super) fn was_slow(&self) -> bool {
+        lock(&self.line.seen, |seen| {
+            let ended = seen.ended.as_deref();
+            ended == Some(SLOW) || ended == Some(CUT_OFF) && seen.stalled && seen.id.is_some()
+        })
     }
 
     /// The client as far as it follows something.

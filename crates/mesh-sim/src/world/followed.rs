@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use mesh_server::{Mesh, Position, Tag};
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::ledger::{Book, Outcome};
 use super::reader::Follow;
 use super::run::World;
-use super::streams::{CHANNELS, COUNT, Change, Flavour, KEPT, LIVE, RECORDS, Topic};
+use super::streams::{ACCOUNT, CHANNELS, COUNT, Change, Flavour, KEPT, LIVE, RECORDS, Topic};
+use super::transfers::{self, Transfer};
 
 /// For what is written now to arrive, also at those who are given two a second.
 const ARRIVAL: Duration = Duration::from_secs(3);
@@ -35,6 +36,11 @@ pub(super) async fn judge(world: &mut World, found: &mut Vec<String>) {
     say_something(world, from);
     sleep(ARRIVAL).await;
     compare(world, &mesh, false, found).await;
+    // By now each instance knows what it missed: who follows several accounts is told of each transaction at once.
+    world.ledger.with(|book| book.calm = Some(Instant::now()));
+    move_something(world, from);
+    sleep(ARRIVAL).await;
+    compare(world, &mesh, false, found).await;
     world.ledger.with(|book| {
         found.append(&mut book.violations);
         if !book.lossy {
@@ -43,6 +49,11 @@ pub(super) async fn judge(world: &mut World, found: &mut Vec<String>) {
     });
     if let Err(error) = kept(world, &mesh, found).await {
         found.push(format!("what is kept cannot be read: {error}"));
+    }
+    if !world.evicted
+        && let Err(error) = transfers::judge(&mesh, &world.ledger, found).await
+    {
+        found.push(format!("accounts cannot be read: {error}"));
     }
     if !world.lost {
         unnumbered(world, found);
@@ -54,10 +65,16 @@ pub(super) async fn judge(world: &mut World, found: &mut Vec<String>) {
 /// One more entry everywhere.
 fn say_something(world: &mut World, from: usize) {
     (0..CHANNELS.len()).for_each(|channel| world.publish(from, channel));
-    (0..RECORDS.len()).for_each(|record| {
+    (0..ACCOUNT).for_each(|record| {
         let change = if record == COUNT { Change::Increment } else { Change::Set };
         world.write(from, record, change);
     });
+    move_something(world, from);
+}
+
+/// A version more of each account, by one transaction.
+fn move_something(world: &mut World, from: usize) {
+    world.transfer(from, Transfer::Spread { from: 0, amount: 0 });
 }
 
 /// First when the world was left in peace, then when everybody was told something new.

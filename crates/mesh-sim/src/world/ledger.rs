@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::streams::{CHANNELS, COUNT, Topic};
+use super::transfers::Transfers;
 
 /// Violations that are told. Those that follow from one are many.
 const TOLD_MAX: usize = 10;
@@ -31,6 +32,10 @@ pub(super) struct Book {
     pub(super) published: BTreeMap<u64, Published>,
     /// Numbers added to the record that only that is done to.
     pub(super) added: Outcomes,
+    /// What moved between accounts.
+    pub(super) transfers: Transfers,
+    /// Since when the world is left in peace, and all that was lost is known.
+    pub(super) calm: Option<Instant>,
     /// What clients handed out.
     pub(super) delivered: u64,
     /// Times that something missing was told.
@@ -67,7 +72,7 @@ impl Ledger {
 }
 
 /// Whether what fails with this code did not take place for certain.
-fn is_certain(code: &str) -> bool {
+pub(super) fn is_certain(code: &str) -> bool {
     !matches!(code, "unavailable" | "timeout" | "internal" | "server")
 }
 
@@ -97,7 +102,10 @@ impl Book {
         }
         let Some(value) = value else { return };
         match self.says.entry((topic, at.epoch, at.offset, at.tag)) {
-            Entry::Vacant(place) => drop(place.insert(value.clone())),
+            Entry::Vacant(place) => {
+                place.insert(value.clone());
+                self.check_account(topic, at, value);
+            }
             Entry::Occupied(there) if there.get() != value => {
                 let there = there.get().clone();
                 self.complain(format!("{name} at {at:?} is {there} to one and {value} to another"));

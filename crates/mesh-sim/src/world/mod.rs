@@ -10,6 +10,7 @@ mod run;
 mod shrink;
 mod stage;
 mod streams;
+mod transfers;
 mod verdict;
 
 pub use plan::{Act, Plan, Scale, Step, StoreFault};
@@ -17,3 +18,4 @@ pub use run::{Outcome, run};
 pub use shrink::shrink;
 pub use stage::{Bug, Kind};
 pub use streams::{Change, Flavour, Topic};
+pub use transfers::Transfer;

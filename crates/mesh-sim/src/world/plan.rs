@@ -8,7 +8,10 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use super::stage::Kind;
-use super::streams::{CHANNELS, Change, Flavour, RECORDS, SECRET, Topic};
+use super::streams::{
+    ACCOUNT, ACCOUNTS, CHANNELS, COUNT, Change, Flavour, LIVE, OF_RECORDS, RECORDS, SECRET, Topic, is_narrow,
+};
+use super::transfers::Transfer;
 
 /// One world.
 #[derive(Clone, Debug)]
@@ -82,6 +85,12 @@ pub enum Act {
     PublishFrom(usize, usize),
     /// An instance writes a record.
     WriteFrom(usize, usize, Change),
+    /// An instance moves something between accounts.
+    Transfer(usize, Transfer),
+    /// A client whose socket holds little reads nothing for a while.
+    Stall(usize, Duration),
+    /// An instance publishes or writes so often, 20 ms apart, with so many bytes each.
+    Flood(usize, Topic, u64, usize),
     /// An instance ends with everything on it.
     Kill(usize),
     /// Another starts in its place.
@@ -167,6 +176,12 @@ impl Plan {
             };
             steps.push(Step { at, act });
         }
+        // Little that is large, or much that is small: what faults hold back comes at once, and is not to be too much for
+        // those who do read.
+        let much = if evicts || faults == 0.0 { (38, 1000) } else { (200, 100) };
+        for _ in 0..*[0, 0, 1, 2, 3].choose(&mut rng).unwrap_or(&0) {
+            steps.extend(lag(&mut rng, scale, much));
+        }
         steps.retain(|step| match step.act {
             Act::Store(StoreFault::Evict, _) => evicts,
             Act::Kill(_) | Act::CutOff(..) | Act::BlackHole(..) | Act::Flaky(..) | Act::Store(..) => !evicts,
@@ -175,6 +190,33 @@ impl Plan {
         steps.sort_by_key(|step| step.at);
         Self { seed, kind, scale, steps }
     }
+}
+
+/// A client falls behind: it connects, follows something, stops reading, and much is said.
+fn lag(rng: &mut StdRng, scale: Scale, (count, bytes): (u64, usize)) -> Vec<Step> {
+    let narrow: Vec<_> = (0..scale.clients).filter(|client| is_narrow(*client)).collect();
+    let Some(&client) = narrow.choose(rng) else { return Vec::new() };
+    let record = Topic::Record(rng.random_range(COUNT + 1..ACCOUNT));
+    let topic = match rng.random_range(0..10) {
+        _ if client == OF_RECORDS => record,
+        0..6 => Topic::Channel(0),
+        6 => Topic::Channel(1),
+        7 => Topic::Channel(LIVE),
+        _ => record,
+    };
+    let flavour = *[Flavour::Whole, Flavour::Patch].choose(rng).unwrap_or(&Flavour::Whole);
+    let seconds = Duration::from_secs;
+    let at = Duration::from_millis(rng.random_range(4000..scale.time.as_millis() as u64));
+    let (near, far) = (rng.random_range(0..scale.instances), rng.random_range(0..scale.instances));
+    let time = Duration::from_millis(rng.random_range(5000..15_000));
+    [
+        (at - seconds(2), Act::Dial(client, near)),
+        (at - seconds(1), Act::Follow(client, topic, flavour)),
+        (at, Act::Stall(client, time)),
+        (at + Duration::from_millis(100), Act::Flood(far, topic, count, bytes)),
+    ]
+    .map(|(at, act)| Step { at, act })
+    .into()
 }
 
 fn life(rng: &mut StdRng, scale: Scale) -> Act {
@@ -200,12 +242,13 @@ fn life(rng: &mut StdRng, scale: Scale) -> Act {
 
 fn streams(rng: &mut StdRng, scale: Scale) -> Act {
     let (instance, client) = (rng.random_range(0..scale.instances), rng.random_range(0..scale.clients));
-    let (channel, record) = (rng.random_range(0..SECRET), rng.random_range(0..RECORDS.len()));
+    let (channel, record) = (rng.random_range(0..SECRET), rng.random_range(0..ACCOUNT));
     let flavours = [Flavour::Whole, Flavour::Patch, Flavour::Patch, Flavour::Latest, Flavour::Rate];
     let flavour = *flavours.choose(rng).unwrap_or(&Flavour::Whole);
     let topic = match rng.random_range(0..20) {
         0 => Topic::Channel(SECRET),
-        1..10 => Topic::Record(record),
+        1..6 => Topic::Record(record),
+        6..12 => Topic::Record(rng.random_range(ACCOUNT..RECORDS.len())),
         _ => Topic::Channel(channel),
     };
     let change = match rng.random_range(0..20) {
@@ -216,14 +259,30 @@ fn streams(rng: &mut StdRng, scale: Scale) -> Act {
         16..17 => Change::Delete,
         _ => Change::Compare,
     };
+    let topic = match topic {
+        Topic::Channel(_) if client == OF_RECORDS => Topic::Record(record),
+        topic => topic,
+    };
     match rng.random_range(0..100) {
         0..20 => Act::Follow(client, topic, flavour),
         20..23 => Act::Unfollow(client, topic),
         23..26 => Act::Read(client, rng.random_range(0..2)),
         26..46 => Act::Publish(client, channel),
         46..60 => Act::PublishFrom(instance, rng.random_range(0..CHANNELS.len())),
-        60..88 => Act::Write(client, record, change.of(record)),
-        _ => Act::WriteFrom(instance, record, change.of(record)),
+        60..84 => Act::Write(client, record, change.of(record)),
+        84..95 => Act::WriteFrom(instance, record, change.of(record)),
+        _ => Act::Transfer(instance, transfer(rng)),
+    }
+}
+
+fn transfer(rng: &mut StdRng) -> Transfer {
+    let from = rng.random_range(0..ACCOUNTS);
+    let to = (from + rng.random_range(1..ACCOUNTS)) % ACCOUNTS;
+    let amount = rng.random_range(1..40);
+    match rng.random_range(0..4) {
+        0 => Transfer::Deposit { to, amount },
+        1 => Transfer::Spread { from, amount: amount / 2 },
+        _ => Transfer::Between { from, to, amount },
     }
 }
 
@@ -273,6 +332,7 @@ impl Act {
             Self::CutOff(_, time)
             | Self::BlackHole(_, time)
             | Self::Flaky(_, time)
+            | Self::Stall(_, time)
             | Self::Store(_, time) => *time,
             _ => Duration::ZERO,
         }

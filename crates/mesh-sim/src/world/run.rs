@@ -14,11 +14,18 @@ use super::ledger::Ledger;
 use super::plan::{Act, Plan, StoreFault};
 use super::reader::{Order, Reader};
 use super::stage::{Bug, Stage};
-use super::streams::{CHANNELS, Change};
+use super::streams::{CHANNELS, Change, RECORDS, Topic, is_narrow};
+use super::transfers::Transfer;
 use super::verdict;
 
 /// How long a world has, after the last fault, until everything has to be as it must.
 const PEACE: Duration = Duration::from_secs(60);
+
+/// For a reader that was slow to read what waits, and to be told that it is closed.
+const READING: Duration = Duration::from_secs(1);
+
+/// Between what is said in a flood.
+const APART: Duration = Duration::from_millis(20);
 
 /// How a world ended.
 #[derive(Clone, Debug)]
@@ -35,6 +42,8 @@ pub struct Outcome {
     pub followed: u64,
     /// Times that clients were told that something is missing.
     pub gaps: u64,
+    /// Connections of slow readers that were closed.
+    pub slow: u64,
     /// Lives that instances began anew.
     pub revivals: u64,
 }
@@ -107,6 +116,8 @@ pub(super) struct World {
     /// How often the store lost its last writes.
     pub(super) forgot: u32,
     told: u64,
+    /// Connections of slow readers that were closed.
+    slow: u64,
 }
 
 /// Run a world, with a mistake in its backend if one is given.
@@ -143,6 +154,7 @@ async fn live(plan: &Plan, bug: Option<Bug>) -> Outcome {
         lost: false,
         forgot: 0,
         told: 0,
+        slow: 0,
     };
     // What is to end, and when; by a number, as two may end at once.
     let mut ends: BTreeMap<(Instant, usize), Act> = BTreeMap::new();
@@ -153,6 +165,7 @@ async fn live(plan: &Plan, bug: Option<Bug>) -> Outcome {
             world.stage.end(end.remove());
         }
         sleep_until(at).await;
+        world.dial_again();
         world.act(step.act).await;
         if step.act.time() > Duration::ZERO {
             ends.insert((Instant::now() + step.act.time(), number), step.act);
@@ -162,6 +175,9 @@ async fn live(plan: &Plan, bug: Option<Bug>) -> Outcome {
         sleep_until(at).await;
         world.stage.end(act);
     }
+    // Who was slow reads that it was closed, and comes back once more.
+    sleep(READING).await;
+    world.dial_again();
     sleep(PEACE).await;
     let violations = verdict::judge(&mut world).await;
     let stats =
@@ -172,11 +188,29 @@ async fn live(plan: &Plan, bug: Option<Bug>) -> Outcome {
     let delivered = seen.map(|seen| seen.told.values().map(|times| u64::from(*times)).sum::<u64>()).sum();
     let trace = world.trace.hasher.lock().unwrap_or_else(PoisonError::into_inner).finish();
     let (followed, gaps) = world.ledger.with(|book| (book.delivered, book.gaps));
-    Outcome { violations, trace, time: began.elapsed(), delivered, followed, gaps, revivals }
+    Outcome {
+        violations,
+        trace,
+        time: began.elapsed(),
+        delivered,
+        followed,
+        gaps,
+        slow: world.slow,
+        revivals,
+    }
 }
 
 pub(super) fn room_name(room: usize) -> String {
     format!("room-{room}")
+}
+
+async fn publish(mesh: &Mesh, channel: usize, number: u64, message: &Value, ledger: &Ledger) {
+    ledger.with(|book| book.publishes(number, channel));
+    let published = mesh.channel(CHANNELS[channel]).publish(message).await;
+    ledger.with(|book| match published {
+        Ok(position) => book.was_published(number, Ok(position)),
+        Err(error) => book.was_published(number, Err(error.code.as_str())),
+    });
 }
 
 impl World {
@@ -198,13 +232,9 @@ impl World {
         match act {
             Act::Dial(client, instance) => {
                 let gone = self.callers[client].as_ref().is_none_or(|caller| caller.seen().ended.is_some());
-                if let Some(mesh) = self.mesh(instance).filter(|_| gone) {
+                if gone && self.stage.runs(instance) {
                     self.forget(client, false);
-                    let caller = {
-                        let reader = &self.readers[client];
-                        Caller::dial(&mesh, instance, client, reader, self.trace.clone())
-                    };
-                    self.callers[client] = Some(caller);
+                    self.dial(client, instance);
                 }
             }
             Act::HangUp(client) => self.forget(client, true),
@@ -267,6 +297,13 @@ impl World {
             }
             Act::PublishFrom(instance, channel) => self.publish(instance, channel),
             Act::WriteFrom(instance, record, change) => self.write(instance, record, change),
+            Act::Transfer(instance, transfer) => self.transfer(instance, transfer),
+            Act::Stall(client, time) => {
+                if let Some(caller) = &self.callers[client] {
+                    caller.stall(time);
+                }
+            }
+            Act::Flood(instance, topic, count, bytes) => self.flood(instance, topic, count, bytes),
             Act::Kill(instance) if self.stage.cluster.alive().len() > 1 && self.stage.runs(instance) => {
                 self.killed = true;
                 self.ledger.with(|book| book.faulted = true);
@@ -289,6 +326,29 @@ impl World {
                 self.stage.begin(act);
             }
         }
+    }
+
+    /// Slow readers that were closed come back, as the code says that they may.
+    fn dial_again(&mut self) {
+        for client in (0..self.callers.len()).filter(|client| is_narrow(*client)) {
+            let Some(caller) = self.callers[client].as_ref().filter(|caller| caller.was_slow()) else {
+                continue;
+            };
+            let instance = caller.instance;
+            self.slow += 1;
+            if !self.reader(client, |reader| reader.has_channels) {
+                let what = format!("client {client} follows records alone, and was closed as a slow reader");
+                self.ledger.with(|book| book.complain(what));
+            }
+            self.forget(client, true);
+            self.dial(client, instance);
+        }
+    }
+
+    fn dial(&mut self, client: usize, instance: usize) {
+        let Some(mesh) = self.mesh(instance) else { return };
+        let reader = &self.readers[client];
+        self.callers[client] = Some(Caller::dial(&mesh, instance, client, reader, self.trace.clone()));
     }
 
     /// What a fault means for what has to hold.
@@ -315,13 +375,25 @@ impl World {
         let number = self.number();
         let Some(mesh) = self.mesh(instance) else { return };
         let ledger = self.ledger.clone();
-        ledger.with(|book| book.publishes(number, channel));
+        tokio::spawn(async move { publish(&mesh, channel, number, &json!({"n": number}), &ledger).await });
+    }
+
+    /// An instance says much, whoever keeps up with it.
+    fn flood(&mut self, instance: usize, topic: Topic, count: u64, bytes: usize) {
+        let Some(mesh) = self.mesh(instance) else { return };
+        let ledger = self.ledger.clone();
+        let first = self.told + 1;
+        self.told += count;
         tokio::spawn(async move {
-            let published = mesh.channel(CHANNELS[channel]).publish(&json!({"n": number})).await;
-            ledger.with(|book| match published {
-                Ok(position) => book.was_published(number, Ok(position)),
-                Err(error) => book.was_published(number, Err(error.code.as_str())),
-            });
+            for number in first..first + count {
+                let value = json!({"n": number, "text": "x".repeat(bytes)});
+                match topic {
+                    Topic::Channel(channel) => publish(&mesh, channel, number, &value, &ledger).await,
+                    // Where it is cut off it fails.
+                    Topic::Record(record) => drop(mesh.record(RECORDS[record]).set(&value).await),
+                }
+                sleep(APART).await;
+            }
         });
     }
 
@@ -342,6 +414,19 @@ impl World {
                     Err(error) => book.was_added(record, Err(error.code.as_str())),
                 });
             }
+        });
+    }
+
+    /// An instance moves something between accounts, and nobody waits for it.
+    pub(super) fn transfer(&mut self, instance: usize, transfer: Transfer) {
+        let number = self.number();
+        let Some(mesh) = self.mesh(instance) else { return };
+        let ledger = self.ledger.clone();
+        ledger.with(|book| book.transfers.begins(number, transfer));
+        tokio::spawn(async move {
+            let ended = transfer.run(&mesh, number).await;
+            let ended = ended.as_ref().map_err(|error| error.code.as_str());
+            ledger.with(|book| book.transfers.ended(number, ended.copied()));
         });
     }
 

@@ -35,6 +35,10 @@ pub enum Bug {
     ForgottenMessages,
     /// One write of a record of ten is answered and does not take place.
     ForgottenWrites,
+    /// One transaction of ten is answered and leaves out the last of its records.
+    TornTransactions,
+    /// Each transaction writes one record after the other.
+    TransactionsInSteps,
     /// One page of ten leaves out the entry before its last.
     TornPages,
     /// One page of ten does not have the newest entry yet, which was told already.

@@ -12,9 +12,20 @@ pub(super) const KEPT: [usize; 4] = [60, 4, 0, 10];
 pub(super) const LIVE: usize = 2;
 pub(super) const SECRET: usize = 3;
 
-/// Of the first only numbers are added to its `n`; the others are written in every way.
-pub(super) const RECORDS: [&str; 3] = ["count", "doc", "board"];
+/// Of the first only numbers are added to its `n`, the next two are written in every way, and the others are accounts.
+pub(super) const RECORDS: [&str; 6] = ["count", "doc", "board", "{bank}:a", "{bank}:b", "{bank}:c"];
 pub(super) const COUNT: usize = 0;
+/// The first account, and how many there are.
+pub(super) const ACCOUNT: usize = 3;
+pub(super) const ACCOUNTS: usize = RECORDS.len() - ACCOUNT;
+
+/// Clients of these numbers have a socket that holds little, and stop reading now and then.
+pub(super) fn is_narrow(client: usize) -> bool {
+    client % 4 == 1
+}
+
+/// This one follows records alone.
+pub(super) const OF_RECORDS: usize = 9;
 
 /// A channel or a record, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,18 +151,21 @@ impl Change {
 /// What a server says of them. Its bounds are small, so that they are met.
 pub(super) fn serve(builder: Builder<()>) -> Builder<()> {
     let keeps = |channel: usize| Channel::open().history(KEPT[channel]).publish(async || true);
-    builder
+    let builder = builder
         .limits(|limits| {
             limits.history_page_max = 7;
             limits.recover_max = 40;
+            limits.outbox_bytes_max = 40 * 1024;
             // Measured by nobody here, and half of all frames.
             limits.latency_interval = Duration::from_secs(86_400);
         })
         .channel(CHANNELS[0], keeps(0))
         .channel(CHANNELS[1], keeps(1))
         .channel(CHANNELS[LIVE], Channel::open().publish(async || true))
-        .channel(CHANNELS[SECRET], Channel::open().history(KEPT[SECRET]).guard(async || false))
-        .record(RECORDS[0], Record::open().write(async || true))
-        .record(RECORDS[1], Record::open().write(async || true))
-        .record(RECORDS[2], Record::open().write(async || true))
+        .channel(CHANNELS[SECRET], Channel::open().history(KEPT[SECRET]).guard(async || false));
+    let (written, accounts) = RECORDS.split_at(ACCOUNT);
+    let builder = written
+        .iter()
+        .fold(builder, |builder, record| builder.record(*record, Record::open().write(async || true)));
+    accounts.iter().fold(builder, |builder, record| builder.record(*record, Record::open()))
 }

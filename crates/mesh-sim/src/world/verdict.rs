@@ -45,7 +45,7 @@ pub(super) async fn judge(world: &mut World) -> Vec<String> {
 fn connections(world: &World, found: &mut Vec<String>) {
     let open = world.callers.iter().flatten().map(|caller| (caller.seen(), false));
     for (seen, meant) in world.past.iter().cloned().chain(open) {
-        let Seen { id, sent, answers, told, ended } = seen;
+        let Seen { id, sent, answers, told, ended, .. } = seen;
         // It was never let in where the store was away just then.
         let let_in = id.is_some();
         if let Some(how) = ended.as_ref().filter(|_| !meant && let_in) {

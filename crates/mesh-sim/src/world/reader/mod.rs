@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::ledger::Ledger;
-use super::streams::{CHANNELS, Change, Flavour, LIVE, RECORDS, SECRET, Topic};
+use super::streams::{CHANNELS, Change, Flavour, LIVE, SECRET, Topic};
 
 /// What failed and may work later is tried again after this long.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -42,6 +42,8 @@ pub(super) struct Reader {
     /// Which connection is the present one, if there is one.
     conn: u64,
     is_connected: bool,
+    /// Whether it has subscribed to a channel on it.
+    pub(super) has_channels: bool,
     /// What is waited for on it.
     asked: BTreeMap<u64, Asked>,
     pub(super) follows: BTreeMap<Topic, Follow>,
@@ -111,7 +113,7 @@ fn position(at: &Value, offset: &str) -> Option<Position> {
 impl Reader {
     pub(super) fn new(who: usize, is_origin: bool, ledger: Ledger) -> Self {
         let (asked, follows) = (BTreeMap::new(), BTreeMap::new());
-        Self { is_origin, who, ledger, conn: 0, is_connected: false, asked, follows }
+        Self { is_origin, who, ledger, conn: 0, is_connected: false, has_channels: false, asked, follows }
     }
 
     /// Another connection, whose number this gives.
@@ -123,7 +125,7 @@ impl Reader {
     /// The connection is over, or is as good as that: what is still on its way counts for nothing.
     pub(super) fn end(&mut self) {
         self.conn += 1;
-        self.is_connected = false;
+        (self.is_connected, self.has_channels) = (false, false);
         self.asked.clear();
         for follow in self.follows.values_mut() {
             (follow.on, follow.asking, follow.again, follow.retry) = (None, false, false, None);
@@ -174,6 +176,7 @@ impl Reader {
             return None;
         }
         (follow.retry, follow.asked) = (None, flavour);
+        self.has_channels |= matches!(topic, Topic::Channel(_));
         // Of what has no numbers it says that it was there, to be told that something may be missing.
         let was_there = topic == Topic::Channel(LIVE) && !follow.heard.is_empty();
         let after = follow.position.or(was_there.then_some(Position::START)).filter(|_| !is_origin);
@@ -269,21 +272,24 @@ impl Reader {
                 if let Some(channel) = named("channel", &CHANNELS) {
                     self.message(channel, payload);
                 }
-                None
             }
             Some("mesh/channel-gap") => {
                 if let Some(channel) = named("channel", &CHANNELS) {
                     self.missing(channel, payload);
                 }
-                None
             }
-            Some("mesh/record-update") => {
-                named("recordId", &RECORDS).and_then(|record| self.update(record, payload))
+            Some("mesh/record-update") => return self.updates(std::slice::from_ref(payload)),
+            Some("mesh/record-updates") => {
+                let updates = payload["updates"].as_array().map(Vec::as_slice).unwrap_or_default();
+                if updates.len() < 2 || self.is_origin {
+                    self.ledger
+                        .with(|book| book.complain(format!("client {} is told at once: {frame}", self.who)));
+                }
+                return self.updates(updates);
             }
-            _ => None,
+            _ => {}
         }
-        .into_iter()
-        .collect()
+        Vec::new()
     }
 
     fn failed(&mut self, asked: Asked, code: &str) -> Vec<Order> {

@@ -6,7 +6,7 @@ use mesh_server::patch::{Patch, apply};
 use serde_json::Value;
 
 use super::{Follow, Order, Reader, position};
-use crate::world::streams::{Flavour, Topic};
+use crate::world::streams::{Flavour, RECORDS, Topic, is_narrow};
 
 impl Reader {
     /// The answer of a record.
@@ -40,7 +40,54 @@ impl Reader {
         (follow.position, follow.value) = (Some(now), payload["record"].clone());
     }
 
-    pub(super) fn update(&mut self, record: usize, payload: &Value) -> Option<Order> {
+    /// What one push tells. What is asked for next.
+    pub(super) fn updates(&mut self, updates: &[Value]) -> Vec<Order> {
+        let mut orders = Vec::new();
+        let mut told = Vec::new();
+        for update in updates {
+            let record = RECORDS.iter().position(|known| update["recordId"] == *known);
+            let Some(record) = record else { continue };
+            orders.extend(self.update(record, update));
+            told.push(record);
+        }
+        self.check_together(&told);
+        orders
+    }
+
+    /// What a transaction wrote of all that is followed is told in one push, where nothing was lost. Only what was followed
+    /// before it began: what came while an answer was on its way follows that one by one, and so does what is spaced, or waits
+    /// for a slow reader.
+    fn check_together(&self, told: &[usize]) {
+        if self.is_origin || is_narrow(self.who) {
+            return;
+        }
+        let follows_since = |record: usize, begun| {
+            let follow = self.follows.get(&Topic::Record(record)).filter(|follow| follow.wanted.is_some());
+            follow.filter(|follow| {
+                let is_told = !follow.asking && !follow.deaf && follow.now != Flavour::Rate;
+                is_told && follow.on.is_some_and(|on| on < begun)
+            })
+        };
+        self.ledger.with(|book| {
+            for record in told {
+                let value = self.follows.get(&Topic::Record(*record)).map(|follow| &follow.value);
+                let Some((number, begun, all)) = value.and_then(|value| book.transfers.last(value)) else {
+                    continue;
+                };
+                let is_sure = !book.faulted || book.calm.is_some_and(|calm| begun >= calm);
+                let follows = all.iter().filter(|of| follows_since(**of, begun).is_some());
+                let follows: Vec<_> = follows.copied().collect();
+                if is_sure && follows.contains(record) && follows.iter().any(|of| !told.contains(of)) {
+                    book.complain(format!(
+                        "client {} is told of {told:?} of {all:?} by transfer {number}",
+                        self.who
+                    ));
+                }
+            }
+        });
+    }
+
+    fn update(&mut self, record: usize, payload: &Value) -> Option<Order> {
         let topic = Topic::Record(record);
         let mut follow = self.pushed(topic, payload)?;
         let (Some(at), last) = (position(payload, "version"), follow.position.unwrap_or(Position::START))
