@@ -73,9 +73,9 @@ impl<S> Channel<S> {
         self
     }
 
-    /// A subscriber that reads too slowly loses the oldest messages that wait for it instead of its connection: while its
-    /// socket is full so many wait that they have 64 KiB with what else waits, and 1 MiB at most. Without history it is told
-    /// how many it lost (`lagged`), where they would have been; with history it sees the offsets that are missing and reads
+    /// A subscriber that reads too slowly loses the oldest messages that wait for it instead of its connection: at most 64 KiB,
+    /// with all else that waits for it, while its socket is full, and 1 MiB otherwise. Without history it is told how many it
+    /// lost (`lagged`), where they would have been; with history it sees the offsets that are missing and reads
     /// them. For what is of no use when it is late, such as positions of a game.
     pub fn drop_oldest(mut self) -> Self {
         self.drop_oldest = true;
