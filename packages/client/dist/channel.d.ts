@@ -16,7 +16,7 @@ export interface MessageMeta {
 }
 /** Messages that are lost to this subscriber. What comes next comes after them. */
 export interface Gap {
-    /** `expired`, `epoch_changed`, `limit`, `no_history`, or a newer word of the server's. */
+    /** `expired`, `epoch_changed`, `limit`, `no_history`, `lagged`, or a newer word of the server's. */
     readonly reason: string;
     /** How many, where that is known. */
     readonly missed?: number | undefined;
