@@ -195,7 +195,9 @@ export class MeshClient {
     writeRecord(recordId, newValue, options = {}) {
         const { strategy, ifVersion } = options;
         const how = strategy === undefined ? undefined : { strategy };
-        return this.#write("mesh/publish-record-update", { recordId, newValue, options: how, ifVersion }, options, recordId);
+        // Only a whole value says all that the ones before it said.
+        const isWhole = ifVersion === undefined && (strategy ?? "replace") === "replace";
+        return this.#write("mesh/publish-record-update", { recordId, newValue, options: how, ifVersion }, options, isWhole ? recordId : undefined);
     }
     /** Applies a JSON patch (RFC 6902) to a record, all of it or nothing. Rejects as `writeRecord` does. */
     patchRecord(recordId, patch, options = {}) {
@@ -271,7 +273,7 @@ export class MeshClient {
     #write(command, payload, options, name) {
         return this.#call(command, { ...payload, txn: this.#driver.txns.next() }, options, name && command + name);
     }
-    /** A command; what has no subject keeps no rate. */
+    /** A command; what has no subject takes no rate. */
     #call(name, payload, options = {}, subject) {
         return this.#driver.command(name, payload, options, { subject });
     }

@@ -268,11 +268,13 @@ export class MeshClient {
   writeRecord(recordId: string, newValue: unknown, options: WriteOptions = {}): Promise<{ version: number }> {
     const { strategy, ifVersion } = options;
     const how = strategy === undefined ? undefined : { strategy };
+    // Only a whole value says all that the ones before it said.
+    const isWhole = ifVersion === undefined && (strategy ?? "replace") === "replace";
     return this.#write(
       "mesh/publish-record-update",
       { recordId, newValue, options: how, ifVersion },
       options,
-      recordId,
+      isWhole ? recordId : undefined,
     );
   }
 
@@ -395,7 +397,7 @@ export class MeshClient {
     );
   }
 
-  /** A command; what has no subject keeps no rate. */
+  /** A command; what has no subject takes no rate. */
   #call<T>(name: string, payload: unknown, options: CommandOptions = {}, subject?: string): Promise<T> {
     return this.#driver.command(name, payload, options, { subject }) as Promise<T>;
   }

@@ -84,7 +84,8 @@ export interface CommandOptions extends CallOptions {
    * At most so often a second, 0.01 to 1,000, of the same command, channel or record. Meanwhile the newest takes the place of the
    * one that waits, also without a connection, and the last one is always sent; those that gave way end as it does. Of those
    * the newest 1,000 wait for that (`queue.commands`); an older one fails with `queue_full`. What is sent without
-   * `maxRate` may overtake it. With `strategy: "merge"`, what only an older write had is lost.
+   * `maxRate` may overtake it. Of records for whole values alone: with another `strategy`, or `ifVersion`, one write does not say
+   * what another did, and it fails with `bad_payload`.
    */
   readonly maxRate?: number | undefined;
 }

@@ -54,12 +54,12 @@ export class Sender {
     if (room && !room.join) rooms.leave(room.name);
     const joining: Call = room?.join ? { ...call, join: rooms.join(room.name) } : call;
     const isNext = isOnline && this.#isNext(call);
-    const rate = subject !== undefined && maxRate !== undefined && { subject, maxRate };
+    const rate = maxRate !== undefined && { subject: subject ?? "", maxRate };
     // What can never be sent must not wait in front of what can. `send` refuses it.
     if (bytes > this.server.messageBytes || (isNext && !rate)) this.send(joining);
     else if (volatile && !isNext) this.#drop(call);
-    else if (rate && !(maxRate >= rateMin && maxRate <= rateMax)) {
-      const message = `maxRate is from ${rateMin} to ${rateMax} a second`;
+    else if (rate && !(subject && maxRate >= rateMin && maxRate <= rateMax)) {
+      const message = `maxRate is from ${rateMin} to ${rateMax} a second, of whole values`;
       this.reject(call, new CodeError(message, "bad_payload", "CodeError", { sent: false }));
     } else {
       // `pump` sends what has a rate, if its turn is now.

@@ -180,3 +180,17 @@ test("a rate that is none is refused", async () => {
   for (const maxRate of [0.01, 1_000]) void world.client.command(`at ${maxRate}`, maxRate, { maxRate });
   expect(payloads(socket)).toEqual([0.01, 1_000]);
 });
+
+test("what says only a part of a record takes no rate, so that no other part is lost", async () => {
+  const world = new World();
+  const socket = await world.online();
+  for (const part of [{ strategy: "merge" }, { strategy: "deepMerge" }, { ifVersion: 7 }] as const) {
+    const written = world.client.writeRecord("r", { a: 1 }, { ...part, ...rate });
+    expect(await outcome(written)).toMatchObject({ code: "bad_payload", sent: false });
+    expect(await world.client.publishRecordUpdate("r", { a: 1 }, { ...part, ...rate })).toBe(false);
+  }
+  expect(payloads(socket)).toEqual([]);
+  void world.client.writeRecord("r", 1, { strategy: "replace", ...rate });
+  void world.client.writeRecord("r", { a: 1 }, { strategy: "merge" });
+  expect(payloads(socket)).toHaveLength(2);
+});
